@@ -1,0 +1,3 @@
+//! nightreel: a manifest goes in, paid-once videos come out.
+
+pub mod pace;

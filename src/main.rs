@@ -1,0 +1,2 @@
+//! nightreel.
+fn main() {}

@@ -1,0 +1,164 @@
+//! What can happen to a job. Events are appended to the ledger and never changed; their names are part of its format.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AccountName, Artifact, ClientRef, Digest, Doubt, Effect, FailureCause, OutputKey, TaskId,
+};
+
+/// One thing that happened to a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum JobEvent {
+    /// The intent to submit. Durable before the request leaves.
+    SubmitStarted {
+        /// The attempt's number.
+        attempt: u32,
+        /// What is sent as `external_task_id`.
+        client_ref: ClientRef,
+        /// Who sends it.
+        account: AccountName,
+    },
+    /// The remote took the task.
+    Accepted {
+        /// What it calls it.
+        task: TaskId,
+    },
+    /// The remote refused for good, or the row could not be sent: nothing was made.
+    Refused {
+        /// Why.
+        cause: FailureCause,
+    },
+    /// Nothing was made this time; to be sent again.
+    PutOff {
+        /// When.
+        due_at: Timestamp,
+        /// Why, in the remote's words or the transport's.
+        words: String,
+    },
+    /// Nobody knows whether a task was made.
+    Doubted {
+        /// Why.
+        doubt: Doubt,
+        /// When to look first.
+        due_at: Timestamp,
+    },
+    /// The remote was asked and does not know the attempt; it is looked for again.
+    LookedAbsent {
+        /// When.
+        due_at: Timestamp,
+    },
+    /// The remote cannot be asked, or not yet; nothing was learned.
+    LookPutOff {
+        /// When to look again.
+        due_at: Timestamp,
+    },
+    /// The remote has the attempt: it is ours.
+    Found {
+        /// What it calls it.
+        task: TaskId,
+    },
+    /// Absent after the quiet period, where sending the same reference again is safe.
+    ResendAllowed,
+    /// Only a person can settle it.
+    HeldForPerson,
+    /// The video is made.
+    Succeeded {
+        /// Where it is, for some days.
+        link: String,
+    },
+    /// The remote could not make it.
+    TaskFailed {
+        /// Its words; may be empty.
+        words: String,
+    },
+    /// The deadline passed, or the video could not be fetched however often it was tried.
+    GaveUp {
+        /// What was waited for.
+        words: String,
+    },
+    /// A stuck task is asked for again.
+    Revived,
+    /// Fetching failed; to be tried again.
+    FetchFailed {
+        /// When.
+        due_at: Timestamp,
+        /// What went wrong.
+        words: String,
+    },
+    /// The link is dead: the task is asked for a fresh one.
+    LinkExpired,
+    /// The video is in the output tree.
+    Stored {
+        /// The file.
+        artifact: Artifact,
+    },
+    /// The file is gone from the output tree, or is another: to be fetched again, never paid again.
+    ArtifactLost {
+        /// What was found.
+        words: String,
+    },
+    /// A person settled a job that was held, stuck or in doubt.
+    Resolved {
+        /// How.
+        verdict: Verdict,
+    },
+    /// A person asked for another attempt at a failed job.
+    RetryAsked,
+    /// The row asks for something else now, and may be sent again.
+    Changed {
+        /// What it asks for.
+        effect: Box<Effect>,
+        /// Its digest.
+        content: Digest,
+    },
+    /// The row's video goes elsewhere from now on.
+    Moved {
+        /// Where.
+        output: OutputKey,
+    },
+}
+
+/// What a person says of an attempt in doubt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It was made: this task.
+    Made(TaskId),
+    /// It was not made: send it.
+    NotMade,
+    /// Give the row up.
+    Drop,
+}
+
+impl JobEvent {
+    /// The event's name in the ledger and in logs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::SubmitStarted { .. } => "submit_started",
+            Self::Accepted { .. } => "accepted",
+            Self::Refused { .. } => "refused",
+            Self::PutOff { .. } => "put_off",
+            Self::Doubted { .. } => "doubted",
+            Self::LookedAbsent { .. } => "looked_absent",
+            Self::LookPutOff { .. } => "look_put_off",
+            Self::Found { .. } => "found",
+            Self::ResendAllowed => "resend_allowed",
+            Self::HeldForPerson => "held_for_person",
+            Self::Succeeded { .. } => "succeeded",
+            Self::TaskFailed { .. } => "task_failed",
+            Self::GaveUp { .. } => "gave_up",
+            Self::Revived => "revived",
+            Self::FetchFailed { .. } => "fetch_failed",
+            Self::LinkExpired => "link_expired",
+            Self::Stored { .. } => "stored",
+            Self::ArtifactLost { .. } => "artifact_lost",
+            Self::Resolved { .. } => "resolved",
+            Self::RetryAsked => "retry_asked",
+            Self::Changed { .. } => "changed",
+            Self::Moved { .. } => "moved",
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What happens during a run, for whoever watches: terminal, log. Notices may lag and may be dropped; nothing depends on
+//! them.
+
+use jiff::Timestamp;
+
+use crate::domain::Tally;
+
+/// One thing worth telling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// Counts, now and then.
+    Counted(Tally),
+    /// The remote took a row.
+    Submitted {
+        /// What people call the row.
+        label: String,
+    },
+    /// Submitting waits: the remote's limits, or it cannot be reached.
+    PutOff {
+        /// Its words.
+        words: String,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Nobody knows whether a row was made.
+    Doubted {
+        /// What people call the row.
+        label: String,
+        /// Why.
+        words: String,
+    },
+    /// A row in doubt was found at the remote: nothing is paid again.
+    Adopted {
+        /// What people call the row.
+        label: String,
+    },
+    /// A row in doubt waits for a person.
+    Held {
+        /// What people call the row.
+        label: String,
+        /// Why.
+        words: String,
+    },
+    /// A video is in the output tree.
+    Stored {
+        /// What people call the row.
+        label: String,
+        /// Where within the tree.
+        file: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A row ended without a video.
+    Failed {
+        /// What people call the row.
+        label: String,
+        /// Why.
+        words: String,
+    },
+    /// A task was given up for now.
+    Stuck {
+        /// What people call the row.
+        label: String,
+        /// Why.
+        words: String,
+    },
+    /// A download failed and is tried again.
+    FetchFailed {
+        /// What people call the row.
+        label: String,
+        /// Why.
+        words: String,
+    },
+    /// The account stopped: no new submissions, what is paid is still collected.
+    Paused {
+        /// Why, and what to do.
+        words: String,
+    },
+    /// Collecting stopped: the output tree cannot be written.
+    SinkStopped {
+        /// Why.
+        words: String,
+    },
+    /// Something odd that is told once.
+    Odd {
+        /// What.
+        words: String,
+    },
+}

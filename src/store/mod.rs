@@ -1,0 +1,257 @@
+//! Where the ledger's bytes live. A store keeps what it is given, whole and durable; what it means is the `ledger`'s.
+//!
+//! A store never makes a state up: it commits a [`Change`] that [`Job::apply`](crate::domain::Job::apply) computed,
+//! guarded by the job's version, together with the event that caused it, in one transaction.
+
+pub mod sqlite;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    AccountName, BatchId, BatchName, Digest, Effect, Job, JobEvent, JobId, OutputKey, RowKey,
+    StateCode, Tally,
+};
+
+/// A store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another change came first: the job's version is not the expected one.
+    #[error("job {job} was changed meanwhile")]
+    Conflict {
+        /// The job.
+        job: JobId,
+    },
+    /// The disk is full.
+    #[error("no space is left for the ledger")]
+    Full,
+    /// The stored data cannot be read: damaged, or not ours.
+    #[error("the ledger is damaged: {0}")]
+    Damaged(String),
+    /// The engine failed.
+    #[error("the ledger's engine failed")]
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store was closed.
+    #[error("the ledger was closed")]
+    Closed,
+}
+
+/// One committed step of one job.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The version that the job had before.
+    pub expected_version: u64,
+    /// The job as it is now.
+    pub job: Job,
+    /// The event that made it so.
+    pub event: JobEvent,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// One manifest under one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Its number in the ledger.
+    pub id: BatchId,
+    /// Its name.
+    pub name: BatchName,
+    /// Absolute path of its output tree.
+    pub out: PathBuf,
+    /// The manifest's own columns, in order.
+    pub columns: Vec<String>,
+    /// The manifest's absolute path, when it was last admitted.
+    pub manifest: PathBuf,
+}
+
+/// An account as the ledger remembers it: enough to go on without being told again, never a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its name.
+    pub name: AccountName,
+    /// The gateway's preset.
+    pub gateway: String,
+    /// The base URL; empty for the embedded simulator.
+    pub base_url: String,
+    /// When its last intent to submit was recorded: a restart goes on with the rate from there.
+    pub last_submit_at: Option<Timestamp>,
+}
+
+/// A row to be admitted as a new, planned job.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// What it is known by within its batch.
+    pub key: RowKey,
+    /// What people call it.
+    pub label: String,
+    /// What it asks for.
+    pub effect: Effect,
+    /// The digest of `effect`.
+    pub content: Digest,
+    /// Where the video goes.
+    pub output: OutputKey,
+    /// The manifest's own columns, as a JSON object of texts.
+    pub columns: String,
+}
+
+/// What a ledger knows of a row: enough to say what would be done with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The job.
+    pub job: JobId,
+    /// Its state.
+    pub state: StateCode,
+    /// The content that it has there.
+    pub content: Digest,
+    /// Its output name.
+    pub output: OutputKey,
+    /// Requests that may have been paid.
+    pub submissions: u32,
+}
+
+/// What stands in the way of an output name: another job of the ledger that writes to the same output tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputOwner {
+    /// The other job's batch.
+    pub batch: BatchName,
+    /// What people call the other job.
+    pub label: String,
+}
+
+/// Jobs that are due, and when to look again.
+#[derive(Debug, Clone, Default)]
+pub struct Due {
+    /// Jobs, taken: they are not given out again before they are changed or released.
+    pub jobs: Vec<Job>,
+    /// The earliest instant at which a further job in that state, not taken, is due.
+    pub next_at: Option<Timestamp>,
+}
+
+/// Which jobs a listing is for.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only this batch.
+    pub batch: Option<BatchId>,
+    /// Only these states; empty for all.
+    pub states: Vec<StateCode>,
+    /// Only this label, key or task id, as people would write it.
+    pub named: Option<String>,
+}
+
+/// One line of a job's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its place in the ledger's whole history.
+    pub seq: i64,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub event: JobEvent,
+}
+
+/// Where the ledger's bytes live.
+///
+/// Every method that changes something is durable (on the disk, synced) once its future is ready.
+pub trait Store: fmt::Debug + Send + Sync {
+    /// Makes the batch of this name or brings it up to date (output tree, columns, manifest), and gives it back.
+    fn open_batch(
+        &self,
+        name: BatchName,
+        out: PathBuf,
+        columns: Vec<String>,
+        manifest: PathBuf,
+    ) -> BoxFuture<'_, Result<Batch, StoreError>>;
+
+    /// All batches, oldest first.
+    fn batches(&self) -> BoxFuture<'_, Result<Vec<Batch>, StoreError>>;
+
+    /// Remembers an account, without touching its `last_submit_at`.
+    fn open_account(&self, account: Account) -> BoxFuture<'_, Result<Account, StoreError>>;
+
+    /// All accounts.
+    fn accounts(&self) -> BoxFuture<'_, Result<Vec<Account>, StoreError>>;
+
+    /// Which of `keys` the batch has, in their order. A batch that does not exist knows none.
+    fn known(
+        &self,
+        batch: BatchId,
+        keys: Vec<RowKey>,
+    ) -> BoxFuture<'_, Result<Vec<Option<Known>>, StoreError>>;
+
+    /// For each of `keys` (with their output tree), who else owns that output name there: a job of another key.
+    /// Compared without case. `own` is the batch and row that asks.
+    fn output_owners(
+        &self,
+        out: PathBuf,
+        asks: Vec<(Option<BatchId>, RowKey, OutputKey)>,
+    ) -> BoxFuture<'_, Result<Vec<Option<OutputOwner>>, StoreError>>;
+
+    /// For each content, the name of another batch that has a job of that content with a request that may have been
+    /// paid.
+    fn paid_elsewhere(
+        &self,
+        batch: Option<BatchId>,
+        contents: Vec<Digest>,
+    ) -> BoxFuture<'_, Result<Vec<Option<BatchName>>, StoreError>>;
+
+    /// Adds jobs, planned and due at `at`; a row whose key the batch has already is left as it is. Gives the number
+    /// added.
+    fn admit(
+        &self,
+        batch: BatchId,
+        jobs: Vec<NewJob>,
+        at: Timestamp,
+    ) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Commits one change: the event and the job as it is now. Releases the job if it was taken.
+    fn commit(&self, change: Change) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Takes up to `limit` jobs in `state` that are due at `now`, earliest first, and not taken. For states with an
+    /// attempt only jobs of `account`; planned jobs belong to whoever takes them, only of `batch` where one is given.
+    fn take_due(
+        &self,
+        state: StateCode,
+        account: AccountName,
+        batch: Option<BatchId>,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Due, StoreError>>;
+
+    /// Gives a taken job back unchanged. Never waits: what cannot be given back now is given back with the next call.
+    fn release(&self, job: JobId);
+
+    /// One job.
+    fn job(&self, id: JobId) -> BoxFuture<'_, Result<Option<Job>, StoreError>>;
+
+    /// Jobs by number, after `after`, at most `limit`: one page of a listing.
+    fn jobs(
+        &self,
+        filter: Filter,
+        after: JobId,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Job>, StoreError>>;
+
+    /// How many jobs are in which state, in one batch or in all. Does not walk the jobs.
+    fn tally(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Tally, StoreError>>;
+
+    /// How many jobs of an account take one of its parallel generations ([`StateCode::runs`]).
+    fn running(&self, account: AccountName) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// A job's history, oldest first.
+    fn history(&self, job: JobId) -> BoxFuture<'_, Result<Vec<Recorded>, StoreError>>;
+
+    /// The finishing times of the account's most recently finished tasks: for each, how long it was from the intent to
+    /// the event that found it made. At most `limit`.
+    fn recent_durations(
+        &self,
+        account: AccountName,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<std::time::Duration>, StoreError>>;
+
+    /// Ends the store after all that was asked of it is done.
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+}

@@ -34,19 +34,9 @@ pub enum FailureCause {
 impl fmt::Display for FailureCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused {
-                words,
-                code: Some(code),
-                ..
-            } => write!(f, "refused ({code}): {words}"),
-            Self::Refused {
-                words,
-                code: None,
-                status,
-            } => write!(f, "refused (HTTP {status}): {words}"),
-            Self::TaskFailed { words } if words.is_empty() => {
-                f.write_str("the task failed, without a reason")
-            }
+            Self::Refused { words, code: Some(code), .. } => write!(f, "refused ({code}): {words}"),
+            Self::Refused { words, code: None, status } => write!(f, "refused (HTTP {status}): {words}"),
+            Self::TaskFailed { words } if words.is_empty() => f.write_str("the task failed, without a reason"),
             Self::TaskFailed { words } => write!(f, "the task failed: {words}"),
             Self::Input { words } => write!(f, "not sent: {words}"),
             Self::Dropped => f.write_str("dropped by hand"),

@@ -86,11 +86,7 @@ impl Effect {
     pub fn content(&self) -> Digest {
         let images: Vec<Vec<u8>> = self.images.iter().map(ImageSource::identity).collect();
         let optional = |value: &Option<String>| value.clone().unwrap_or_default().into_bytes();
-        let settings = [
-            optional(&self.duration),
-            optional(&self.model),
-            optional(&self.mode),
-        ];
+        let settings = [optional(&self.duration), optional(&self.model), optional(&self.mode)];
         let parts = std::iter::once(self.scene.as_bytes())
             .chain(settings.iter().map(Vec::as_slice))
             .chain(images.iter().map(Vec::as_slice));
@@ -103,10 +99,7 @@ mod tests {
     use super::*;
 
     fn effect(path: &str, bytes: &[u8]) -> Effect {
-        let image = ImageSource::File {
-            path: path.into(),
-            digest: Digest::of(bytes),
-        };
+        let image = ImageSource::File { path: path.into(), digest: Digest::of(bytes) };
         Effect {
             scene: "squish".into(),
             images: Images::One(image),
@@ -118,40 +111,17 @@ mod tests {
 
     #[test]
     fn content_is_the_bytes_of_an_image_not_its_path() {
-        assert_eq!(
-            effect("/a.jpg", b"1").content(),
-            effect("/b.jpg", b"1").content()
-        );
-        assert_ne!(
-            effect("/a.jpg", b"1").content(),
-            effect("/a.jpg", b"2").content()
-        );
+        assert_eq!(effect("/a.jpg", b"1").content(), effect("/b.jpg", b"1").content());
+        assert_ne!(effect("/a.jpg", b"1").content(), effect("/a.jpg", b"2").content());
     }
 
     #[test]
     fn every_setting_is_part_of_the_content() {
         let base = effect("/a.jpg", b"1");
-        let longer = Effect {
-            duration: Some("10".into()),
-            ..base.clone()
-        };
-        let pro = Effect {
-            mode: Some("pro".into()),
-            ..base.clone()
-        };
-        let model = Effect {
-            model: Some("pro".into()),
-            ..base.clone()
-        };
-        let all = [
-            base.content(),
-            longer.content(),
-            pro.content(),
-            model.content(),
-        ];
-        assert_eq!(
-            all.iter().collect::<std::collections::HashSet<_>>().len(),
-            4
-        );
+        let longer = Effect { duration: Some("10".into()), ..base.clone() };
+        let pro = Effect { mode: Some("pro".into()), ..base.clone() };
+        let model = Effect { model: Some("pro".into()), ..base.clone() };
+        let all = [base.content(), longer.content(), pro.content(), model.content()];
+        assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), 4);
     }
 }

@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    AccountName, Artifact, ClientRef, Digest, Doubt, Effect, FailureCause, OutputKey, TaskId,
-};
+use super::{AccountName, Artifact, ClientRef, Digest, Doubt, Effect, FailureCause, OutputKey, TaskId};
 
 /// One thing that happened to a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -96,11 +96,7 @@ impl ClientRef {
     /// and after a lost ledger, so that a remote that keeps them unique refuses to be paid twice.
     #[must_use]
     pub fn of_attempt(batch: &BatchName, key: &RowKey, content: &Digest, attempt: u32) -> Self {
-        let digest = Digest::of_parts([
-            batch.as_str().as_bytes(),
-            key.as_bytes(),
-            content.as_bytes(),
-        ]);
+        let digest = Digest::of_parts([batch.as_str().as_bytes(), key.as_bytes(), content.as_bytes()]);
         Self(format!("nr-{}-a{attempt}", digest.short(24)))
     }
 }
@@ -164,18 +160,9 @@ mod tests {
         let batch = BatchName::new("wedding").unwrap();
         let key = RowKey::of_id("anna");
         let first = ClientRef::of_attempt(&batch, &key, &Digest::of(b"x"), 1);
-        assert_eq!(
-            first,
-            ClientRef::of_attempt(&batch, &key, &Digest::of(b"x"), 1)
-        );
-        assert_ne!(
-            first,
-            ClientRef::of_attempt(&batch, &key, &Digest::of(b"x"), 2)
-        );
-        assert_ne!(
-            first,
-            ClientRef::of_attempt(&batch, &key, &Digest::of(b"y"), 1)
-        );
+        assert_eq!(first, ClientRef::of_attempt(&batch, &key, &Digest::of(b"x"), 1));
+        assert_ne!(first, ClientRef::of_attempt(&batch, &key, &Digest::of(b"x"), 2));
+        assert_ne!(first, ClientRef::of_attempt(&batch, &key, &Digest::of(b"y"), 1));
         assert!(ClientRef::new(first.as_str()).is_ok());
     }
 

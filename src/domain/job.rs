@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    AccountName, BatchId, ClientRef, Digest, Effect, JobId, OutputKey, RowKey, State, TaskId,
-};
+use super::{AccountName, BatchId, ClientRef, Digest, Effect, JobId, OutputKey, RowKey, State, TaskId};
 
 /// What we want, and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,9 +62,7 @@ impl Job {
     /// The task of the present attempt, once known.
     #[must_use]
     pub fn task(&self) -> Option<&TaskId> {
-        self.attempt
-            .as_ref()
-            .and_then(|attempt| attempt.task.as_ref())
+        self.attempt.as_ref().and_then(|attempt| attempt.task.as_ref())
     }
 
     /// The number that the next new attempt takes.

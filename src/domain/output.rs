@@ -25,12 +25,7 @@ impl OutputKey {
     /// control character or one of `\ : * ? " < > |`, at most 200 bytes each and 800 in all.
     pub fn new(text: impl Into<String>) -> Result<Self, UnsafeOutput> {
         let text = text.into();
-        let unsafe_because = |why| {
-            Err(UnsafeOutput {
-                found: text.clone(),
-                why,
-            })
-        };
+        let unsafe_because = |why| Err(UnsafeOutput { found: text.clone(), why });
         if text.is_empty() {
             return unsafe_because("is empty");
         }
@@ -45,22 +40,15 @@ impl OutputKey {
                 return unsafe_because("would leave the output tree");
             }
             if part.starts_with('.') {
-                return unsafe_because(
-                    "has a part with a leading dot, which is kept for partial files",
-                );
+                return unsafe_because("has a part with a leading dot, which is kept for partial files");
             }
             if part.len() > 200 {
                 return unsafe_because("has a part longer than 200 bytes");
             }
             if part.ends_with(['.', ' ']) || part.starts_with(' ') {
-                return unsafe_because(
-                    "has a part that begins or ends with a space, or ends with a dot",
-                );
+                return unsafe_because("has a part that begins or ends with a space, or ends with a dot");
             }
-            if part
-                .chars()
-                .any(|c| c.is_control() || "\\:*?\"<>|".contains(c))
-            {
+            if part.chars().any(|c| c.is_control() || "\\:*?\"<>|".contains(c)) {
                 return unsafe_because("has a control character or one of \\ : * ? \" < > |");
             }
         }

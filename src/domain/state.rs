@@ -114,9 +114,7 @@ impl StateCode {
     /// The state with this number.
     #[must_use]
     pub fn from_number(number: i64) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|code| i64::from(code.number()) == number)
+        Self::ALL.into_iter().find(|code| i64::from(code.number()) == number)
     }
 
     /// The word that people read.
@@ -163,9 +161,7 @@ impl State {
     #[must_use]
     pub const fn due_at(&self) -> Option<Timestamp> {
         match self {
-            Self::Planned { due_at, .. }
-            | Self::InDoubt { due_at, .. }
-            | Self::Ready { due_at, .. } => Some(*due_at),
+            Self::Planned { due_at, .. } | Self::InDoubt { due_at, .. } | Self::Ready { due_at, .. } => Some(*due_at),
             Self::Submitting
             | Self::Waiting { .. }
             | Self::Done { .. }

@@ -21,15 +21,11 @@ impl Job {
     /// The job after `event`, which happened at `at`.
     pub fn apply(&self, event: &JobEvent, at: Timestamp) -> Result<Self, IllegalTransition> {
         let mut next = self.clone();
-        next.state = next_state(&mut next, event, at).ok_or(IllegalTransition {
-            state: self.state.code(),
-            event: event.name(),
-        })?;
+        next.state = next_state(&mut next, event, at)
+            .ok_or(IllegalTransition { state: self.state.code(), event: event.name() })?;
         next.version += 1;
         next.finished_at = match (&next.state, next.finished_at) {
-            (State::Done { .. } | State::Failed { .. }, Some(before))
-                if self.state.code() == next.state.code() =>
-            {
+            (State::Done { .. } | State::Failed { .. }, Some(before)) if self.state.code() == next.state.code() => {
                 Some(before)
             }
             (State::Done { .. } | State::Failed { .. }, _) => Some(at),
@@ -46,28 +42,14 @@ impl Job {
 }
 
 /// The state that follows, with the attempt and its count brought up to date in `job`; `None` where the event is illegal.
-#[expect(
-    clippy::too_many_lines,
-    reason = "the whole table of what may happen is read in one place"
-)]
+#[expect(clippy::too_many_lines, reason = "the whole table of what may happen is read in one place")]
 fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
     use JobEvent as E;
     use State as S;
     let planned = |resend| S::Planned { due_at: at, resend };
     match (job.state.clone(), event) {
-        (
-            S::Planned { .. },
-            E::SubmitStarted {
-                attempt,
-                client_ref,
-                account,
-            },
-        ) if *attempt == job.next_attempt() => {
-            let put_offs = job
-                .attempt
-                .as_ref()
-                .filter(|last| last.number == *attempt)
-                .map_or(0, |last| last.put_offs);
+        (S::Planned { .. }, E::SubmitStarted { attempt, client_ref, account }) if *attempt == job.next_attempt() => {
+            let put_offs = job.attempt.as_ref().filter(|last| last.number == *attempt).map_or(0, |last| last.put_offs);
             job.attempt = Some(Attempt {
                 number: *attempt,
                 client_ref: client_ref.clone(),
@@ -80,9 +62,7 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
             job.submissions += 1;
             Some(S::Submitting)
         }
-        (S::Planned { .. }, E::Refused { cause }) => Some(S::Failed {
-            cause: cause.clone(),
-        }),
+        (S::Planned { .. }, E::Refused { cause }) => Some(S::Failed { cause: cause.clone() }),
 
         (S::Submitting, E::Accepted { task })
         | (S::Submitting | S::InDoubt { .. } | S::Held { .. }, E::Found { task }) => {
@@ -91,34 +71,23 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
         }
         (S::Submitting, E::Refused { cause }) => {
             job.submissions = job.submissions.saturating_sub(1);
-            Some(S::Failed {
-                cause: cause.clone(),
-            })
+            Some(S::Failed { cause: cause.clone() })
         }
         (S::Submitting, E::PutOff { due_at, .. }) => {
             job.submissions = job.submissions.saturating_sub(1);
             job.attempt.as_mut()?.put_offs += 1;
-            Some(S::Planned {
-                due_at: *due_at,
-                resend: true,
-            })
+            Some(S::Planned { due_at: *due_at, resend: true })
         }
-        (S::Submitting, E::Doubted { doubt, due_at }) => Some(S::InDoubt {
-            doubt: doubt.clone(),
-            due_at: *due_at,
-            looks: 0,
-        }),
+        (S::Submitting, E::Doubted { doubt, due_at }) => {
+            Some(S::InDoubt { doubt: doubt.clone(), due_at: *due_at, looks: 0 })
+        }
 
-        (S::InDoubt { doubt, looks, .. }, E::LookedAbsent { due_at }) => Some(S::InDoubt {
-            doubt,
-            due_at: *due_at,
-            looks: looks + 1,
-        }),
-        (S::InDoubt { doubt, looks, .. }, E::LookPutOff { due_at }) => Some(S::InDoubt {
-            doubt,
-            due_at: *due_at,
-            looks,
-        }),
+        (S::InDoubt { doubt, looks, .. }, E::LookedAbsent { due_at }) => {
+            Some(S::InDoubt { doubt, due_at: *due_at, looks: looks + 1 })
+        }
+        (S::InDoubt { doubt, looks, .. }, E::LookPutOff { due_at }) => {
+            Some(S::InDoubt { doubt, due_at: *due_at, looks })
+        }
         (S::InDoubt { .. }, E::ResendAllowed) => {
             job.submissions = job.submissions.saturating_sub(1);
             Some(planned(true))
@@ -134,73 +103,38 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
                 job.submissions = job.submissions.saturating_sub(1);
                 Some(planned(true))
             }
-            Verdict::Drop => Some(S::Failed {
-                cause: FailureCause::Dropped,
-            }),
+            Verdict::Drop => Some(S::Failed { cause: FailureCause::Dropped }),
         },
-        (
-            S::Stuck { .. },
-            E::Resolved {
-                verdict: Verdict::Made(task),
-            },
-        ) => {
+        (S::Stuck { .. }, E::Resolved { verdict: Verdict::Made(task) }) => {
             job.attempt.as_mut()?.task = Some(task.clone());
             Some(S::Waiting { since: at })
         }
         // The remote had the task: a person who gives it up and sends the row again pays again, under a new number.
-        (
-            S::Stuck { .. },
-            E::Resolved {
-                verdict: Verdict::NotMade,
-            },
-        ) => Some(planned(false)),
-        (
-            S::Stuck { .. },
-            E::Resolved {
-                verdict: Verdict::Drop,
-            },
-        ) => Some(S::Failed {
-            cause: FailureCause::Dropped,
-        }),
+        (S::Stuck { .. }, E::Resolved { verdict: Verdict::NotMade }) => Some(planned(false)),
+        (S::Stuck { .. }, E::Resolved { verdict: Verdict::Drop }) => Some(S::Failed { cause: FailureCause::Dropped }),
 
-        (S::Waiting { .. }, E::Succeeded { link }) => Some(S::Ready {
-            link: link.clone(),
-            due_at: at,
-            tries: 0,
-        }),
-        (S::Waiting { .. }, E::TaskFailed { words }) => Some(S::Failed {
-            cause: FailureCause::TaskFailed {
-                words: words.clone(),
-            },
-        }),
-        (S::Waiting { since }, E::GaveUp { words }) => Some(S::Stuck {
-            since,
-            words: words.clone(),
-        }),
-        (S::Ready { .. }, E::GaveUp { words }) => Some(S::Stuck {
-            since: job.attempt.as_ref()?.started_at,
-            words: words.clone(),
-        }),
+        (S::Waiting { .. }, E::Succeeded { link }) => Some(S::Ready { link: link.clone(), due_at: at, tries: 0 }),
+        (S::Waiting { .. }, E::TaskFailed { words }) => {
+            Some(S::Failed { cause: FailureCause::TaskFailed { words: words.clone() } })
+        }
+        (S::Waiting { since }, E::GaveUp { words }) => Some(S::Stuck { since, words: words.clone() }),
+        (S::Ready { .. }, E::GaveUp { words }) => {
+            Some(S::Stuck { since: job.attempt.as_ref()?.started_at, words: words.clone() })
+        }
         (S::Stuck { since, .. }, E::Revived) => {
             job.attempt.as_mut()?.dead_links = 0;
             Some(S::Waiting { since })
         }
 
-        (S::Ready { link, tries, .. }, E::FetchFailed { due_at, .. }) => Some(S::Ready {
-            link,
-            due_at: *due_at,
-            tries: tries + 1,
-        }),
+        (S::Ready { link, tries, .. }, E::FetchFailed { due_at, .. }) => {
+            Some(S::Ready { link, due_at: *due_at, tries: tries + 1 })
+        }
         (S::Ready { .. }, E::LinkExpired) => {
             let attempt = job.attempt.as_mut()?;
             attempt.dead_links += 1;
-            Some(S::Waiting {
-                since: attempt.started_at,
-            })
+            Some(S::Waiting { since: attempt.started_at })
         }
-        (S::Ready { .. }, E::Stored { artifact }) => Some(S::Done {
-            artifact: artifact.clone(),
-        }),
+        (S::Ready { .. }, E::Stored { artifact }) => Some(S::Done { artifact: artifact.clone() }),
         (S::Done { .. }, E::ArtifactLost { .. }) => {
             job.attempt.as_ref()?.task.as_ref()?;
             Some(S::Waiting { since: at })

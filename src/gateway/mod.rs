@@ -12,10 +12,7 @@ use crate::domain::{ClientRef, Doubt, Effect, FailureCause, Observation, Picture
 
 /// What a remote can do beyond making tasks and telling of them by their id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent abilities, each named and documented"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "independent abilities, each named and documented")]
 pub struct Capabilities {
     /// A task can be found by its `external_task_id`.
     pub find: bool,

@@ -52,18 +52,8 @@ impl Ledger {
     /// Records that `event` happened to `job` now, and gives the job as it is from then on. Durable once it returns.
     pub async fn record(&self, job: &Job, event: JobEvent) -> Result<Job, RecordError> {
         let at = self.clock.now();
-        let next = job
-            .apply(&event, at)
-            .map_err(|source| RecordError::Illegal {
-                label: job.label.clone(),
-                source,
-            })?;
-        let change = Change {
-            expected_version: job.version,
-            job: next.clone(),
-            event,
-            at,
-        };
+        let next = job.apply(&event, at).map_err(|source| RecordError::Illegal { label: job.label.clone(), source })?;
+        let change = Change { expected_version: job.version, job: next.clone(), event, at };
         self.store.commit(change).await?;
         tracing::debug!(job = %job.id, label = %job.label, "recorded");
         Ok(next)

@@ -34,15 +34,9 @@ struct Anchor {
 }
 
 impl Anchor {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the clock is where the time is read"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the clock is where the time is read")]
     fn new(wall: Timestamp) -> Self {
-        Self {
-            wall,
-            at: Instant::now(),
-        }
+        Self { wall, at: Instant::now() }
     }
 
     fn elapsed(&self) -> Timestamp {
@@ -54,31 +48,21 @@ impl Anchor {
 impl Clock {
     /// The system's time: follows it forwards, never backwards.
     #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the clock is where the time is read"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the clock is where the time is read")]
     pub fn system() -> Self {
         let anchor = Anchor::new(Timestamp::now());
-        Self {
-            source: Source::System(Arc::new(Mutex::new(anchor))),
-        }
+        Self { source: Source::System(Arc::new(Mutex::new(anchor))) }
     }
 
     /// A clock that starts at `origin` and moves only with tokio's time (which `start_paused` makes virtual).
     #[must_use]
     pub fn starting_at(origin: Timestamp) -> Self {
-        Self {
-            source: Source::Tokio(Anchor::new(origin)),
-        }
+        Self { source: Source::Tokio(Anchor::new(origin)) }
     }
 
     /// The present instant.
     #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the clock is where the time is read"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the clock is where the time is read")]
     pub fn now(&self) -> Timestamp {
         match &self.source {
             Source::Tokio(anchor) => anchor.elapsed(),
@@ -97,10 +81,7 @@ impl Clock {
     }
 
     /// Waits for `span`.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the clock is where waiting is done"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the clock is where waiting is done")]
     pub async fn sleep(&self, span: Duration) {
         tokio::time::sleep(span).await;
     }
@@ -122,10 +103,7 @@ impl Clock {
     }
 
     /// Runs `work`, for `span` at the most; `None` when it did not end in time.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the clock is where waiting is done"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the clock is where waiting is done")]
     pub async fn within<F: Future>(&self, span: Duration, work: F) -> Option<F::Output> {
         tokio::time::timeout(span, work).await.ok()
     }

@@ -13,8 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AccountName, BatchId, BatchName, Digest, Effect, Job, JobEvent, JobId, OutputKey, RowKey,
-    StateCode, Tally,
+    AccountName, BatchId, BatchName, Digest, Effect, Job, JobEvent, JobId, OutputKey, RowKey, StateCode, Tally,
 };
 
 /// A store could not do what it was asked.
@@ -176,11 +175,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     fn accounts(&self) -> BoxFuture<'_, Result<Vec<Account>, StoreError>>;
 
     /// Which of `keys` the batch has, in their order. A batch that does not exist knows none.
-    fn known(
-        &self,
-        batch: BatchId,
-        keys: Vec<RowKey>,
-    ) -> BoxFuture<'_, Result<Vec<Option<Known>>, StoreError>>;
+    fn known(&self, batch: BatchId, keys: Vec<RowKey>) -> BoxFuture<'_, Result<Vec<Option<Known>>, StoreError>>;
 
     /// For each of `keys` (with their output tree), who else owns that output name there: a job of another key.
     /// Compared without case. `own` is the batch and row that asks.
@@ -200,12 +195,7 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Adds jobs, planned and due at `at`; a row whose key the batch has already is left as it is. Gives the number
     /// added.
-    fn admit(
-        &self,
-        batch: BatchId,
-        jobs: Vec<NewJob>,
-        at: Timestamp,
-    ) -> BoxFuture<'_, Result<u64, StoreError>>;
+    fn admit(&self, batch: BatchId, jobs: Vec<NewJob>, at: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// Commits one change: the event and the job as it is now. Releases the job if it was taken.
     fn commit(&self, change: Change) -> BoxFuture<'_, Result<(), StoreError>>;
@@ -228,12 +218,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     fn job(&self, id: JobId) -> BoxFuture<'_, Result<Option<Job>, StoreError>>;
 
     /// Jobs by number, after `after`, at most `limit`: one page of a listing.
-    fn jobs(
-        &self,
-        filter: Filter,
-        after: JobId,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Job>, StoreError>>;
+    fn jobs(&self, filter: Filter, after: JobId, limit: usize) -> BoxFuture<'_, Result<Vec<Job>, StoreError>>;
 
     /// How many jobs are in which state, in one batch or in all. Does not walk the jobs.
     fn tally(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Tally, StoreError>>;

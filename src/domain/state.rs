@@ -22,6 +22,8 @@ pub enum State {
     InDoubt {
         /// Why.
         doubt: Doubt,
+        /// Since when it is quiet: the remote cannot have begun on it later.
+        since: Timestamp,
         /// When to look again.
         due_at: Timestamp,
         /// How often the remote said that it knows no such task.

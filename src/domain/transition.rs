@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::{Attempt, FailureCause, Job, JobEvent, State, StateCode, Verdict};
+use super::{Attempt, Doubt, FailureCause, Job, JobEvent, State, StateCode, Verdict};
 
 /// An event that may not happen to a job in its state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,14 +79,16 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
             Some(S::Planned { due_at: *due_at, resend: true })
         }
         (S::Submitting, E::Doubted { doubt, due_at }) => {
-            Some(S::InDoubt { doubt: doubt.clone(), due_at: *due_at, looks: 0 })
+            // A request of a run that was stopped is as old as its intent, however late we come back to it.
+            let since = if *doubt == Doubt::Interrupted { job.attempt.as_ref()?.started_at } else { at };
+            Some(S::InDoubt { doubt: doubt.clone(), since, due_at: *due_at, looks: 0 })
         }
 
-        (S::InDoubt { doubt, looks, .. }, E::LookedAbsent { due_at }) => {
-            Some(S::InDoubt { doubt, due_at: *due_at, looks: looks + 1 })
+        (S::InDoubt { doubt, since, looks, .. }, E::LookedAbsent { due_at }) => {
+            Some(S::InDoubt { doubt, since, due_at: *due_at, looks: looks + 1 })
         }
-        (S::InDoubt { doubt, looks, .. }, E::LookPutOff { due_at }) => {
-            Some(S::InDoubt { doubt, due_at: *due_at, looks })
+        (S::InDoubt { doubt, since, looks, .. }, E::LookPutOff { due_at }) => {
+            Some(S::InDoubt { doubt, since, due_at: *due_at, looks })
         }
         (S::InDoubt { .. }, E::ResendAllowed) => {
             job.submissions = job.submissions.saturating_sub(1);

@@ -1,5 +1,12 @@
-//! Everything about time: the clock, the limiter on that clock, backoff and cooldown. Nothing else may wait.
+//! Everything about time: the clock, the limiter on that clock, backoff, and how long tasks are expected to take.
+//! Nothing else may wait.
 
+mod backoff;
 mod clock;
+mod expectation;
+mod limiter;
 
+pub use backoff::Backoff;
 pub use clock::Clock;
+pub use expectation::Expectation;
+pub use limiter::Limiter;

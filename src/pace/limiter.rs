@@ -1,0 +1,120 @@
+//! The rate of requests that may be paid: governor's cell, on our clock.
+//!
+//! Requests are spread evenly and never bunched, and a hundredth slower than allowed: what leaves here evenly arrives
+//! a little unevenly, and the remote counts arrivals.
+
+use std::time::Duration;
+
+use governor::clock::{Clock as Ticks, Reference};
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use jiff::Timestamp;
+
+use super::Clock;
+
+/// How much slower than allowed we go, in hundredths.
+const MARGIN_PERCENT: u32 = 1;
+
+/// Lets one request through each interval.
+#[derive(Debug)]
+pub struct Limiter {
+    cell: RateLimiter<NotKeyed, InMemoryState, SinceStart, NoOpMiddleware<Duration>>,
+    clock: Clock,
+    start: Timestamp,
+    not_before: Timestamp,
+}
+
+impl Limiter {
+    /// One request each `interval`, the first not sooner than one interval after `last`: a restart goes on with the
+    /// rate where the run before it stood.
+    #[must_use]
+    pub fn new(interval: Duration, last: Option<Timestamp>, clock: &Clock) -> Self {
+        let interval = (interval + interval * MARGIN_PERCENT / 100).max(Duration::from_nanos(1));
+        let start = clock.now();
+        let quota = Quota::with_period(interval).unwrap_or_else(|| Quota::per_second(std::num::NonZeroU32::MAX));
+        let after_last = last.and_then(|at| at.checked_add(interval).ok()).unwrap_or(start);
+        // An instant in the future (a clock that was put back) must not stop the night.
+        let latest = start.checked_add(interval).unwrap_or(start);
+        Self {
+            cell: RateLimiter::direct_with_clock(quota, SinceStart { clock: clock.clone(), start }),
+            clock: clock.clone(),
+            start,
+            not_before: after_last.min(latest),
+        }
+    }
+
+    /// Waits until one more request may leave, and counts it.
+    pub async fn ready(&self) {
+        self.clock.sleep_until(self.not_before).await;
+        while let Err(not_yet) = self.cell.check() {
+            let wait = not_yet.wait_time_from(since(self.start, self.clock.now()));
+            self.clock.sleep(wait).await;
+        }
+    }
+}
+
+/// governor's view of our clock: the time since the limiter was made.
+#[derive(Debug, Clone)]
+struct SinceStart {
+    clock: Clock,
+    start: Timestamp,
+}
+
+impl Ticks for SinceStart {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        since(self.start, self.clock.now())
+    }
+}
+
+fn since(start: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(start)).unwrap_or(Duration::ZERO)
+}
+
+// What `SinceStart` counts in must be what governor can reckon with.
+const _: fn() = || {
+    fn reckons<T: Reference>() {}
+    reckons::<Duration>();
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_minute_never_sees_more_than_its_rate() {
+        let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
+        let limiter = Limiter::new(Duration::from_secs(3), None, &clock);
+        let mut sent = Vec::new();
+        for _ in 0..100 {
+            limiter.ready().await;
+            sent.push(clock.now());
+        }
+        for (i, first) in sent.iter().enumerate() {
+            let within = sent[i..].iter().filter(|at| at.duration_since(*first).as_secs_f64() < 60.0).count();
+            assert!(within <= 20, "{within} in one minute");
+        }
+        let pace = 99.0 * 3.0 / sent[99].duration_since(sent[0]).as_secs_f64();
+        assert!(pace > 0.98, "only {pace} of the rate was used");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_restart_goes_on_with_the_rate() {
+        let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
+        let limiter = Limiter::new(Duration::from_secs(10), Some(clock.now()), &clock);
+        limiter.ready().await;
+        let waited = clock.now().duration_since(Timestamp::UNIX_EPOCH).as_secs_f64();
+        assert!((10.0..10.5).contains(&waited), "{waited}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_last_request_in_the_future_does_not_stop_the_night() {
+        let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
+        let ahead = clock.now().checked_add(Duration::from_secs(3600)).unwrap();
+        let limiter = Limiter::new(Duration::from_secs(10), Some(ahead), &clock);
+        limiter.ready().await;
+        assert!(clock.now().duration_since(Timestamp::UNIX_EPOCH).as_secs_f64() < 11.0);
+    }
+}

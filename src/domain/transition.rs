@@ -166,3 +166,6 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

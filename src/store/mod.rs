@@ -223,8 +223,12 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// How many jobs are in which state, in one batch or in all. Does not walk the jobs.
     fn tally(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Tally, StoreError>>;
 
-    /// How many jobs of an account take one of its parallel generations ([`StateCode::runs`]).
-    fn running(&self, account: AccountName) -> BoxFuture<'_, Result<u64, StoreError>>;
+    /// How many of an account's jobs are in doubt or being submitted, waiting, ready, held and stuck: the states in which
+    /// a job belongs to the account of its attempt and is not ended. Does not walk the jobs that ended.
+    fn open_of(&self, account: AccountName) -> BoxFuture<'_, Result<Tally, StoreError>>;
+
+    /// Removes jobs of a batch that were never sent (planned, without an attempt). Others are left. Gives the number removed.
+    fn withdraw(&self, batch: BatchId, jobs: Vec<JobId>) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// A job's history, oldest first.
     fn history(&self, job: JobId) -> BoxFuture<'_, Result<Vec<Recorded>, StoreError>>;

@@ -1,0 +1,177 @@
+//! The reconcile stage: rows in doubt are looked for at the remote, and adopted when found.
+//!
+//! It never sends anything that could be paid. A row that stays absent after the quiet period goes back to `planned`
+//! only where the remote keeps our references unique and can look them up (or where the user chose so), under the same
+//! reference; everywhere else it is held for a person.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use crate::domain::{ClientRef, Job, JobEvent, Observation, Progress, State, StateCode};
+use crate::gateway::{Listed, Observed};
+use crate::ledger::RecordError;
+use crate::pace::Backoff;
+
+use super::InDoubt;
+use super::shared::{Shared, UNREACHABLE, joined};
+
+/// Rows that are looked for at the same time.
+const AT_ONCE: usize = 8;
+/// Waits between two looks for the same row, while the quiet period lasts.
+const LOOKS: Backoff = Backoff { first: Duration::from_secs(2), most: Duration::from_secs(30) };
+/// A row is declared absent by the list only after this many pages of [`PAGE`] tasks.
+const PAGES: u32 = 4;
+const PAGE: u32 = 500;
+
+/// Runs until the run stops.
+pub(super) async fn run(shared: Arc<Shared>) -> Result<(), RecordError> {
+    let mut looks: JoinSet<Result<(), RecordError>> = JoinSet::new();
+    loop {
+        let mut next_at = Timestamp::MAX;
+        if looks.len() < AT_ONCE {
+            let account = shared.settings.account.clone();
+            let store = shared.parts.ledger.store();
+            let free = AT_ONCE - looks.len();
+            let due = store.take_due(StateCode::InDoubt, account, None, shared.now(), free).await?;
+            next_at = due.next_at.unwrap_or(Timestamp::MAX);
+            for job in due.jobs {
+                looks.spawn(look(Arc::clone(&shared), job));
+            }
+        }
+        tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => break,
+            Some(ended) = looks.join_next() => joined(ended).unwrap_or(Ok(()))?,
+            () = shared.doubted.notified() => {}
+            () = shared.clock.sleep_until(next_at) => {}
+        }
+    }
+    // A look pays for nothing and may be cut off: the row stays in doubt.
+    looks.shutdown().await;
+    Ok(())
+}
+
+/// Looks for one row and records what was learned.
+async fn look(shared: Arc<Shared>, job: Job) -> Result<(), RecordError> {
+    let (State::InDoubt { since, looks, .. }, Some(attempt)) = (&job.state, &job.attempt) else {
+        shared.parts.ledger.store().release(job.id);
+        return Ok(());
+    };
+    let quiet_until = since.checked_add(shared.settings.settle_after).unwrap_or(Timestamp::MAX);
+    let quiet = shared.now() >= quiet_until;
+    match find(&shared, &attempt.client_ref, quiet).await {
+        Look::Found(observation) => adopt(&shared, &job, observation).await,
+        Look::Absent if !quiet => {
+            let due_at = shared.after(LOOKS.after(looks + 1)).min(quiet_until);
+            shared.record(&job, JobEvent::LookedAbsent { due_at }).await.map(drop)
+        }
+        Look::Absent => {
+            let safe = shared.parts.gateway.capabilities().resend_is_safe();
+            let event = if safe { JobEvent::ResendAllowed } else { unsettled(&shared) };
+            shared.record(&job, event).await.map(drop)
+        }
+        Look::CannotAsk => {
+            // Its slot may be in use until a task would surely have ended: only then is it given to a person.
+            let ends_at = attempt
+                .started_at
+                .checked_add(shared.expectation().surely_ended_after())
+                .unwrap_or(Timestamp::MAX)
+                .max(quiet_until);
+            let event = if shared.now() < ends_at {
+                let due_at = ends_at.min(shared.after(shared.settings.settle_after.max(LOOKS.first)));
+                JobEvent::LookPutOff { due_at }
+            } else {
+                unsettled(&shared)
+            };
+            shared.record(&job, event).await.map(drop)
+        }
+        Look::Unclear { .. }
+            if shared.now() >= since.checked_add(shared.settings.deadline).unwrap_or(Timestamp::MAX) =>
+        {
+            shared.record(&job, JobEvent::HeldForPerson).await.map(drop)
+        }
+        Look::Unclear { wait } => {
+            let due_at = shared.after(wait.unwrap_or_default().max(UNREACHABLE.after(looks + 2)));
+            shared.record(&job, JobEvent::LookPutOff { due_at }).await.map(drop)
+        }
+    }
+}
+
+/// What becomes of a row that the remote cannot settle.
+fn unsettled(shared: &Shared) -> JobEvent {
+    match shared.settings.in_doubt {
+        InDoubt::Hold => JobEvent::HeldForPerson,
+        InDoubt::Resend => JobEvent::ResendAllowed,
+    }
+}
+
+/// What looking for a row brought.
+enum Look {
+    Found(Observation),
+    Absent,
+    CannotAsk,
+    Unclear { wait: Option<Duration> },
+}
+
+/// By the reference first, where the remote can; and by the list, where it has one, before a row is called absent.
+async fn find(shared: &Shared, client_ref: &ClientRef, thorough: bool) -> Look {
+    let gateway = &shared.parts.gateway;
+    let can = gateway.capabilities();
+    if can.find {
+        match gateway.find(client_ref).await {
+            Observed::Seen(observation) => {
+                shared.answered();
+                return Look::Found(observation);
+            }
+            Observed::NotVisible => shared.answered(),
+            Observed::Unclear { retry_after, .. } => return Look::Unclear { wait: retry_after },
+            Observed::Paused(pause) => {
+                shared.deny(pause);
+                return Look::Unclear { wait: None };
+            }
+        }
+    }
+    match (can.find, can.list) {
+        (false, false) => Look::CannotAsk,
+        (true, false) => Look::Absent,
+        (true, true) if !thorough => Look::Absent,
+        (_, true) => find_listed(shared, client_ref).await,
+    }
+}
+
+async fn find_listed(shared: &Shared, client_ref: &ClientRef) -> Look {
+    for page in 1..=PAGES {
+        match shared.parts.gateway.list(page, PAGE).await {
+            Listed::Page(tasks) => {
+                let last = tasks.len() < PAGE as usize;
+                let ours = tasks.into_iter().find(|task| task.client_ref.as_ref() == Some(client_ref));
+                if let Some(observation) = ours {
+                    return Look::Found(observation);
+                }
+                if last {
+                    return Look::Absent;
+                }
+            }
+            Listed::Unclear { retry_after, .. } => return Look::Unclear { wait: retry_after },
+            Listed::Paused(pause) => {
+                shared.deny(pause);
+                return Look::Unclear { wait: None };
+            }
+        }
+    }
+    // More tasks than we page through: where the reference itself could be asked for, that answer stands.
+    if shared.parts.gateway.capabilities().find { Look::Absent } else { Look::CannotAsk }
+}
+
+/// The remote has it: it is ours, and what was said of it counts at once.
+async fn adopt(shared: &Shared, job: &Job, observation: Observation) -> Result<(), RecordError> {
+    let found = shared.record(job, JobEvent::Found { task: observation.task }).await?;
+    match observation.progress {
+        Progress::Pending { .. } => Ok(()),
+        Progress::Succeeded { link } => shared.record(&found, JobEvent::Succeeded { link }).await.map(drop),
+        Progress::Failed { words } => shared.record(&found, JobEvent::TaskFailed { words }).await.map(drop),
+    }
+}

@@ -1,0 +1,324 @@
+//! The watch stage: asks the remote about tasks that it has, and is the only stage that learns how they ended.
+//!
+//! When to ask is kept in memory: asking twice costs nothing, so a restart simply asks again. Nothing that a remote
+//! says or fails to say here fails a task, but its own word that the task failed.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use crate::domain::{Job, JobEvent, JobId, Observation, Progress, State, StateCode, TaskId};
+use crate::gateway::{Listed, Observed};
+use crate::ledger::RecordError;
+use crate::pace::Backoff;
+
+use super::shared::{Shared, joined};
+use super::{Gate, Notice};
+
+/// Questions under way at the same time.
+const AT_ONCE: usize = 8;
+/// From this many due tasks on, one list is asked for instead of each task, where the remote lists.
+const LIST_FROM: usize = 3;
+/// Tasks on a page: the documented limit is 500.
+const PAGE: u32 = 500;
+/// Jobs taken from the ledger at once.
+const TAKEN: usize = 512;
+/// Waits after answers that said nothing.
+const UNCLEAR: Backoff = Backoff { first: Duration::from_secs(2), most: Duration::from_secs(120) };
+
+/// A task and when to ask about it.
+#[derive(Debug)]
+struct Watched {
+    job: Job,
+    next_at: Timestamp,
+    unclear: u32,
+    /// A question about it is under way.
+    asking: bool,
+    /// A question about it was answered, or the attempt to ask failed, since the run began.
+    asked: bool,
+    /// A list did not show it: it is asked for by itself.
+    unlisted: bool,
+}
+
+/// What came of one question.
+enum Answer {
+    One(JobId, Observed),
+    Page(Listed),
+}
+
+struct Stage {
+    shared: Arc<Shared>,
+    watched: HashMap<JobId, Watched>,
+    questions: JoinSet<Answer>,
+    listing: bool,
+    /// Nothing is asked sooner: the remote asked for a pause.
+    not_before: Timestamp,
+    odd: HashSet<String>,
+}
+
+/// Runs until the run stops.
+pub(super) async fn run(shared: Arc<Shared>) -> Result<(), RecordError> {
+    let mut stage = Stage {
+        shared: Arc::clone(&shared),
+        watched: HashMap::new(),
+        questions: JoinSet::new(),
+        listing: false,
+        not_before: Timestamp::MIN,
+        odd: HashSet::new(),
+    };
+    let mut gate = shared.gate.clone();
+    loop {
+        stage.take_new().await?;
+        if *gate.borrow_and_update() == Gate::OneLook {
+            stage.hurry();
+        }
+        let next_at = stage.ask();
+        shared.looked_once.send_if_modified(|looked| {
+            let now = stage.watched.values().all(|watched| watched.asked);
+            std::mem::replace(looked, now) != now
+        });
+        shared.progress.notify_one();
+        tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => break,
+            Some(answer) = stage.questions.join_next() => {
+                if let Some(answer) = joined(answer) {
+                    stage.hear(answer).await?;
+                }
+            }
+            () = shared.waiting.notified() => {}
+            changed = gate.changed() => if changed.is_err() { break },
+            () = shared.clock.sleep_until(next_at) => {}
+        }
+    }
+    stage.questions.shutdown().await;
+    Ok(())
+}
+
+impl Stage {
+    /// Every task that was not asked for yet is due now.
+    fn hurry(&mut self) {
+        let now = self.shared.now();
+        for watched in self.watched.values_mut().filter(|watched| !watched.asked) {
+            watched.next_at = watched.next_at.min(now);
+        }
+    }
+
+    /// Takes what came into the waiting state.
+    async fn take_new(&mut self) -> Result<(), RecordError> {
+        loop {
+            let account = self.shared.settings.account.clone();
+            let store = self.shared.parts.ledger.store();
+            let new = store.take_due(StateCode::Waiting, account, None, self.shared.now(), TAKEN).await?.jobs;
+            if new.is_empty() {
+                return Ok(());
+            }
+            for job in new {
+                let next_at = self.first_question(&job);
+                let watched = Watched { job, next_at, unclear: 0, asking: false, asked: false, unlisted: false };
+                self.watched.insert(watched.job.id, watched);
+            }
+        }
+    }
+
+    /// When to ask first about a task: by its age, and not at once again where its links are dead.
+    fn first_question(&self, job: &Job) -> Timestamp {
+        let dead_links = job.attempt.as_ref().map_or(0, |attempt| attempt.dead_links);
+        if dead_links > 1 {
+            return self.shared.after(UNCLEAR.after(dead_links - 1));
+        }
+        if dead_links == 1 {
+            return self.shared.now();
+        }
+        let age = self.age(job);
+        if age > self.shared.settings.min_poll && self.shared.expectation().surely_ended_after() < age {
+            return self.shared.now();
+        }
+        let wait = self.shared.expectation().wait_for(age, self.shared.settings.min_poll);
+        // What an earlier run left behind is asked for soon: it may have ended while nobody looked.
+        let soon = if age > self.shared.settings.min_poll * 4 { Duration::ZERO } else { wait };
+        self.shared.after(soon)
+    }
+
+    fn age(&self, job: &Job) -> Duration {
+        let started = job.attempt.as_ref().map_or(Timestamp::MAX, |attempt| attempt.started_at);
+        Duration::try_from(self.shared.now().duration_since(started)).unwrap_or(Duration::ZERO)
+    }
+
+    /// Sends the questions that are due, and says when the next one will be.
+    fn ask(&mut self) -> Timestamp {
+        let now = self.shared.now();
+        if self.shared.is_denied() {
+            return Timestamp::MAX;
+        }
+        if now < self.not_before {
+            return self.not_before;
+        }
+        let mut due: Vec<(Timestamp, JobId)> = self.due(now).map(|watched| (watched.next_at, watched.job.id)).collect();
+        let listable = self.due(now).filter(|watched| !watched.unlisted).count();
+        if self.shared.parts.gateway.capabilities().list && listable >= LIST_FROM && !self.listing {
+            self.listing = true;
+            let gateway = Arc::clone(&self.shared.parts.gateway);
+            let size = u32::try_from(self.watched.len() * 2).unwrap_or(PAGE).clamp(30, PAGE);
+            self.questions.spawn(async move { Answer::Page(gateway.list(1, size).await) });
+        }
+        if self.listing {
+            // What the page does not show is asked for one by one afterwards.
+            return Timestamp::MAX;
+        }
+        due.sort_unstable();
+        for (_, id) in due.into_iter().take(AT_ONCE.saturating_sub(self.questions.len())) {
+            self.ask_one(id);
+        }
+        if self.questions.len() >= AT_ONCE {
+            return Timestamp::MAX;
+        }
+        self.watched
+            .values()
+            .filter(|watched| !watched.asking)
+            .map(|watched| watched.next_at)
+            .min()
+            .unwrap_or(Timestamp::MAX)
+    }
+
+    /// Tasks that may be asked about at `now`.
+    fn due(&self, now: Timestamp) -> impl Iterator<Item = &Watched> {
+        self.watched.values().filter(move |watched| !watched.asking && watched.next_at <= now)
+    }
+
+    fn ask_one(&mut self, id: JobId) {
+        let Some(watched) = self.watched.get_mut(&id) else { return };
+        let Some(task) = watched.job.task().cloned() else { return };
+        watched.asking = true;
+        watched.unlisted = false;
+        let gateway = Arc::clone(&self.shared.parts.gateway);
+        self.questions.spawn(async move { Answer::One(id, gateway.observe(&task).await) });
+    }
+
+    async fn hear(&mut self, answer: Answer) -> Result<(), RecordError> {
+        match answer {
+            Answer::One(id, observed) => {
+                if let Some(watched) = self.watched.get_mut(&id) {
+                    watched.asking = false;
+                    watched.asked = true;
+                }
+                match observed {
+                    Observed::Seen(observation) => {
+                        self.shared.answered();
+                        self.learn(id, observation).await
+                    }
+                    Observed::NotVisible => {
+                        self.shared.answered();
+                        self.unclear(id, "the remote does not know the task", None).await
+                    }
+                    Observed::Unclear { words, retry_after } => self.unclear(id, &words, retry_after).await,
+                    Observed::Paused(pause) => {
+                        self.shared.deny(pause);
+                        self.unclear(id, "the account may not ask", None).await
+                    }
+                }
+            }
+            Answer::Page(listed) => {
+                self.listing = false;
+                self.hear_page(listed).await
+            }
+        }
+    }
+
+    /// A page answers for all that it shows; what was due and is not on it is asked for one by one.
+    async fn hear_page(&mut self, listed: Listed) -> Result<(), RecordError> {
+        let now = self.shared.now();
+        for watched in self.watched.values_mut().filter(|watched| !watched.asking && watched.next_at <= now) {
+            watched.unlisted = true;
+        }
+        let tasks = match listed {
+            Listed::Page(tasks) => tasks,
+            Listed::Unclear { words, retry_after } => {
+                tracing::debug!(words, "the list gave no usable answer");
+                self.not_before = self.shared.after(retry_after.unwrap_or_default());
+                return Ok(());
+            }
+            Listed::Paused(pause) => {
+                self.shared.deny(pause);
+                self.not_before = self.shared.after(UNCLEAR.first);
+                return Ok(());
+            }
+        };
+        self.shared.answered();
+        let by_task: HashMap<TaskId, JobId> =
+            self.watched.values().filter_map(|watched| Some((watched.job.task()?.clone(), watched.job.id))).collect();
+        for observation in tasks {
+            if let Some(&id) = by_task.get(&observation.task) {
+                if let Some(watched) = self.watched.get_mut(&id) {
+                    watched.unlisted = false;
+                    watched.asked = true;
+                }
+                self.learn(id, observation).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn learn(&mut self, id: JobId, observation: Observation) -> Result<(), RecordError> {
+        let Some(watched) = self.watched.get_mut(&id) else { return Ok(()) };
+        watched.unclear = 0;
+        let (event, ended) = match observation.progress {
+            Progress::Pending { status } => return self.still_pending(id, &status).await,
+            Progress::Succeeded { link } => (JobEvent::Succeeded { link }, true),
+            Progress::Failed { words } => (JobEvent::TaskFailed { words }, false),
+        };
+        let Some(watched) = self.watched.remove(&id) else { return Ok(()) };
+        let first_time = watched.job.attempt.as_ref().is_some_and(|attempt| attempt.dead_links == 0);
+        if ended && first_time {
+            let took = observation.took.unwrap_or_else(|| self.age(&watched.job));
+            self.shared.expectation().learn(took);
+        }
+        self.shared.record(&watched.job, event).await.map(drop)
+    }
+
+    async fn still_pending(&mut self, id: JobId, status: &str) -> Result<(), RecordError> {
+        if !matches!(status, "submitted" | "processing") && self.odd.insert(status.to_owned()) {
+            let words = format!("the remote calls a task {status:?}: taken as not ended yet");
+            self.shared.tell(Notice::Odd { words });
+        }
+        self.ask_again(id, None, "it had not ended").await
+    }
+
+    async fn unclear(&mut self, id: JobId, words: &str, retry_after: Option<Duration>) -> Result<(), RecordError> {
+        let Some(watched) = self.watched.get_mut(&id) else { return Ok(()) };
+        watched.unclear = watched.unclear.saturating_add(1);
+        let wait = UNCLEAR.after(watched.unclear);
+        if let Some(pause) = retry_after {
+            self.not_before = self.not_before.max(self.shared.after(pause));
+        }
+        tracing::debug!(label = %watched.job.label, words, "no usable answer about a task");
+        self.ask_again(id, Some(wait), words).await
+    }
+
+    /// Plans the next question, or gives the task up for this run when its deadline has passed.
+    async fn ask_again(&mut self, id: JobId, least: Option<Duration>, words: &str) -> Result<(), RecordError> {
+        let Some(watched) = self.watched.get(&id) else { return Ok(()) };
+        let State::Waiting { since } = watched.job.state else { return Ok(()) };
+        let deadline = since.checked_add(self.shared.settings.deadline).unwrap_or(Timestamp::MAX);
+        if self.shared.now() >= deadline {
+            let Some(watched) = self.watched.remove(&id) else { return Ok(()) };
+            let words = format!("asked for until its deadline: {words}");
+            return self.shared.record(&watched.job, JobEvent::GaveUp { words }).await.map(drop);
+        }
+        let min_poll = self.shared.settings.min_poll;
+        let age = self.age(&watched.job);
+        let wait = match least {
+            // Soon after submission a remote may not know its own task yet: that is no reason to look away for long.
+            Some(least) => least.min(self.shared.expectation().wait_for(age, min_poll).max(min_poll * 2)),
+            None => self.shared.expectation().wait_for(age, min_poll),
+        };
+        let next_at = self.shared.after(wait.max(min_poll)).min(deadline.max(self.shared.after(min_poll)));
+        if let Some(watched) = self.watched.get_mut(&id) {
+            watched.next_at = next_at;
+        }
+        Ok(())
+    }
+}

@@ -65,6 +65,9 @@ pub enum JobEvent {
     Succeeded {
         /// Where it is, for some days.
         link: String,
+        /// How long the generation took, in milliseconds, where that was learned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        took_ms: Option<u64>,
     },
     /// The remote could not make it.
     TaskFailed {

@@ -115,7 +115,7 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
         (S::Stuck { .. }, E::Resolved { verdict: Verdict::NotMade }) => Some(planned(false)),
         (S::Stuck { .. }, E::Resolved { verdict: Verdict::Drop }) => Some(S::Failed { cause: FailureCause::Dropped }),
 
-        (S::Waiting { .. }, E::Succeeded { link }) => Some(S::Ready { link: link.clone(), due_at: at, tries: 0 }),
+        (S::Waiting { .. }, E::Succeeded { link, .. }) => Some(S::Ready { link: link.clone(), due_at: at, tries: 0 }),
         (S::Waiting { .. }, E::TaskFailed { words }) => {
             Some(S::Failed { cause: FailureCause::TaskFailed { words: words.clone() } })
         }

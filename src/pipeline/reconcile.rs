@@ -168,10 +168,11 @@ async fn find_listed(shared: &Shared, client_ref: &ClientRef) -> Look {
 
 /// The remote has it: it is ours, and what was said of it counts at once.
 async fn adopt(shared: &Shared, job: &Job, observation: Observation) -> Result<(), RecordError> {
+    let took_ms = observation.took.and_then(|took| u64::try_from(took.as_millis()).ok());
     let found = shared.record(job, JobEvent::Found { task: observation.task }).await?;
     match observation.progress {
         Progress::Pending { .. } => Ok(()),
-        Progress::Succeeded { link } => shared.record(&found, JobEvent::Succeeded { link }).await.map(drop),
+        Progress::Succeeded { link } => shared.record(&found, JobEvent::Succeeded { link, took_ms }).await.map(drop),
         Progress::Failed { words } => shared.record(&found, JobEvent::TaskFailed { words }).await.map(drop),
     }
 }

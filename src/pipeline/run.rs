@@ -8,10 +8,10 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{JobEvent, JobId, StateCode, Tally};
+use crate::domain::{JobEvent, StateCode, Tally};
 use crate::ledger::RecordError;
 use crate::pace::Expectation;
-use crate::store::{Account, Filter};
+use crate::store::Account;
 
 use super::shared::{Shared, joined};
 use super::slots::Slots;
@@ -193,15 +193,15 @@ async fn is_idle(shared: &Shared, gate: Gate, open: Tally) -> Result<bool, Recor
 /// Tasks that an earlier run gave up are asked for once more: they may have ended since.
 async fn revive(shared: &Shared) -> Result<(), RecordError> {
     const AT_ONCE: usize = 256;
-    let mut after = JobId(0);
     loop {
-        let filter = Filter { states: vec![StateCode::Stuck], ..Filter::default() };
-        let stuck = shared.parts.ledger.store().jobs(filter, after, AT_ONCE).await?;
-        let Some(last) = stuck.last() else { return Ok(()) };
-        after = last.id;
-        let account = &shared.settings.account;
-        for job in stuck.iter().filter(|job| job.attempt.as_ref().is_some_and(|made| made.account == *account)) {
-            shared.record(job, JobEvent::Revived).await?;
+        let account = shared.settings.account.clone();
+        let store = shared.parts.ledger.store();
+        let stuck = store.take_due(StateCode::Stuck, account, None, shared.now(), AT_ONCE).await?.jobs;
+        if stuck.is_empty() {
+            return Ok(());
+        }
+        for job in stuck {
+            shared.record(&job, JobEvent::Revived).await?;
         }
     }
 }

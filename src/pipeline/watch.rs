@@ -265,17 +265,21 @@ impl Stage {
     async fn learn(&mut self, id: JobId, observation: Observation) -> Result<(), RecordError> {
         let Some(watched) = self.watched.get_mut(&id) else { return Ok(()) };
         watched.unclear = 0;
-        let (event, ended) = match observation.progress {
+        let first_time = watched.job.attempt.as_ref().is_some_and(|attempt| attempt.dead_links == 0);
+        let event = match observation.progress {
             Progress::Pending { status } => return self.still_pending(id, &status).await,
-            Progress::Succeeded { link } => (JobEvent::Succeeded { link }, true),
-            Progress::Failed { words } => (JobEvent::TaskFailed { words }, false),
+            Progress::Failed { words } => JobEvent::TaskFailed { words },
+            Progress::Succeeded { link } => {
+                // A task that nobody looked at for hours did not take hours.
+                let took = observation.took.filter(|_| first_time);
+                if let Some(took) = took {
+                    self.shared.expectation().learn(took);
+                }
+                let took_ms = took.and_then(|took| u64::try_from(took.as_millis()).ok());
+                JobEvent::Succeeded { link, took_ms }
+            }
         };
         let Some(watched) = self.watched.remove(&id) else { return Ok(()) };
-        let first_time = watched.job.attempt.as_ref().is_some_and(|attempt| attempt.dead_links == 0);
-        if ended && first_time {
-            let took = observation.took.unwrap_or_else(|| self.age(&watched.job));
-            self.shared.expectation().learn(took);
-        }
         self.shared.record(&watched.job, event).await.map(drop)
     }
 

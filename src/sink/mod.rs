@@ -1,6 +1,8 @@
 //! Finished videos: where they are put, and under which names. A sink never overwrites a file that is not its own, and
 //! never shows a partial file under its final name.
 
+#[cfg(test)]
+pub(crate) mod contract;
 mod local;
 mod mp4;
 mod name;
@@ -88,8 +90,11 @@ pub trait Sink: fmt::Debug + Send + Sync {
     fn walk<'a>(&'a self, each: &'a mut (dyn FnMut(String) + Send)) -> BoxFuture<'a, Result<(), SinkError>>;
 
     /// Writes a document of nightreel's own (`results.csv`) atomically: `write` fills it. Runs on the calling thread.
-    fn document(&self, name: &str, write: &mut dyn FnMut(&mut dyn std::io::Write) -> std::io::Result<()>)
-    -> Result<(), SinkError>;
+    fn document(
+        &self,
+        name: &str,
+        write: &mut dyn FnMut(&mut dyn std::io::Write) -> std::io::Result<()>,
+    ) -> Result<(), SinkError>;
 
     /// Where the tree is, for people.
     fn place(&self) -> String;

@@ -3,6 +3,9 @@
 //! A store never makes a state up: it commits a [`Change`] that [`Job::apply`](crate::domain::Job::apply) computed,
 //! guarded by the job's version, together with the event that caused it, in one transaction.
 
+#[cfg(test)]
+mod contract;
+mod lock;
 pub mod sqlite;
 
 use std::fmt;
@@ -34,6 +37,9 @@ pub enum StoreError {
     /// The engine failed.
     #[error("the ledger's engine failed")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The ledger is only being read, or its file may not be written.
+    #[error("the ledger may not be written")]
+    ReadOnly,
     /// The store was closed.
     #[error("the ledger was closed")]
     Closed,
@@ -233,8 +239,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// A job's history, oldest first.
     fn history(&self, job: JobId) -> BoxFuture<'_, Result<Vec<Recorded>, StoreError>>;
 
-    /// The finishing times of the account's most recently finished tasks: for each, how long it was from the intent to
-    /// the event that found it made. At most `limit`.
+    /// How long the account's most recently finished tasks took, newest first, at most `limit`; of those for which the
+    /// event that found them made says so.
     fn recent_durations(
         &self,
         account: AccountName,

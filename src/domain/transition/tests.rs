@@ -64,7 +64,7 @@ fn events(job: &Job) -> Vec<JobEvent> {
         JobEvent::Found { task: task() },
         JobEvent::ResendAllowed,
         JobEvent::HeldForPerson,
-        JobEvent::Succeeded { link: "http://127.0.0.1/v".into() },
+        JobEvent::Succeeded { link: "http://127.0.0.1/v".into(), took_ms: Some(5) },
         JobEvent::TaskFailed { words: "no".into() },
         JobEvent::GaveUp { words: "late".into() },
         JobEvent::Revived,

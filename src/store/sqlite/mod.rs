@@ -1,1 +1,171 @@
-//! SQLite.
+//! The ledger in one SQLite file: WAL, `synchronous=FULL`, one thread, group commit, one process at a time.
+//!
+//! Instants are kept to the millisecond.
+
+mod engine;
+mod open;
+mod read;
+mod rows;
+mod sql;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+
+use crate::domain::{AccountName, BatchId, BatchName, Digest, Job, JobId, OutputKey, RowKey, StateCode, Tally};
+
+use super::lock::{LockError, RunLock};
+use super::{Account, Batch, Change, Due, Filter, Known, NewJob, OutputOwner, Recorded, Store, StoreError};
+use engine::Mailbox;
+pub use open::OpenError;
+
+/// A ledger in an SQLite file, or in memory.
+#[derive(Debug)]
+pub struct SqliteStore {
+    mailbox: Mailbox,
+    /// Held until the store is dropped, after the thread has ended.
+    _lock: Option<RunLock>,
+}
+
+impl SqliteStore {
+    /// Opens the ledger to work on it: makes folder and file where they are missing, brings an older format up to date.
+    /// No other process can, until the store is dropped. `now` is what the lock says of when the run began.
+    pub fn open(path: &Path, now: Timestamp) -> Result<Self, OpenError> {
+        let path = open::create(path)?;
+        let lock = RunLock::take(&path, now).map_err(|failed| match failed {
+            LockError::Held { pid, since } => OpenError::Held { path: path.clone(), pid, since },
+            LockError::Unsupported => OpenError::NetworkFilesystem { path: path.clone() },
+            LockError::Unusable(path, source) => OpenError::Unusable { path, source },
+        })?;
+        let conn = open::to_write(&path)?;
+        let mailbox = Mailbox::start(conn, false).map_err(|source| OpenError::Unusable { path, source })?;
+        Ok(Self { mailbox, _lock: Some(lock) })
+    }
+
+    /// Opens the ledger to read it, also beside a run; `None` when there is none. Whatever would change it is refused.
+    pub fn open_to_read(path: &Path) -> Result<Option<Self>, OpenError> {
+        if path.metadata().is_ok_and(|found| found.len() == 0) || !path.exists() {
+            return Ok(None);
+        }
+        let conn = open::to_read(path)?;
+        let started = Mailbox::start(conn, true);
+        let mailbox = started.map_err(|source| OpenError::Unusable { path: path.to_path_buf(), source })?;
+        Ok(Some(Self { mailbox, _lock: None }))
+    }
+
+    /// A ledger that is gone when it is dropped, for tests.
+    pub fn open_in_memory() -> Result<Self, OpenError> {
+        let conn = open::in_memory()?;
+        let unusable = |source| OpenError::Unusable { path: ":memory:".into(), source };
+        Ok(Self { mailbox: Mailbox::start(conn, false).map_err(unusable)?, _lock: None })
+    }
+}
+
+impl Store for SqliteStore {
+    fn open_batch(
+        &self,
+        name: BatchName,
+        out: PathBuf,
+        columns: Vec<String>,
+        manifest: PathBuf,
+    ) -> BoxFuture<'_, Result<Batch, StoreError>> {
+        self.mailbox.ask(move |engine| write::open_batch(engine, &name, &out, &columns, &manifest)).boxed()
+    }
+
+    fn batches(&self) -> BoxFuture<'_, Result<Vec<Batch>, StoreError>> {
+        self.mailbox.ask(read::batches).boxed()
+    }
+
+    fn open_account(&self, account: Account) -> BoxFuture<'_, Result<Account, StoreError>> {
+        self.mailbox.ask(move |engine| write::open_account(engine, &account)).boxed()
+    }
+
+    fn accounts(&self) -> BoxFuture<'_, Result<Vec<Account>, StoreError>> {
+        self.mailbox.ask(read::accounts).boxed()
+    }
+
+    fn known(&self, batch: BatchId, keys: Vec<RowKey>) -> BoxFuture<'_, Result<Vec<Option<Known>>, StoreError>> {
+        self.mailbox.ask(move |engine| read::known(engine, batch, &keys)).boxed()
+    }
+
+    fn output_owners(
+        &self,
+        out: PathBuf,
+        asks: Vec<(Option<BatchId>, RowKey, OutputKey)>,
+    ) -> BoxFuture<'_, Result<Vec<Option<OutputOwner>>, StoreError>> {
+        self.mailbox.ask(move |engine| read::output_owners(engine, &out, &asks)).boxed()
+    }
+
+    fn paid_elsewhere(
+        &self,
+        batch: Option<BatchId>,
+        contents: Vec<Digest>,
+    ) -> BoxFuture<'_, Result<Vec<Option<BatchName>>, StoreError>> {
+        self.mailbox.ask(move |engine| read::paid_elsewhere(engine, batch, &contents)).boxed()
+    }
+
+    fn admit(&self, batch: BatchId, jobs: Vec<NewJob>, at: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.mailbox.ask(move |engine| write::admit(engine, batch, &jobs, at)).boxed()
+    }
+
+    fn commit(&self, change: Change) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.mailbox.ask(move |engine| write::commit(engine, &change)).boxed()
+    }
+
+    fn take_due(
+        &self,
+        state: StateCode,
+        account: AccountName,
+        batch: Option<BatchId>,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Due, StoreError>> {
+        self.mailbox.ask(move |engine| read::take_due(engine, state, &account, batch, now, limit)).boxed()
+    }
+
+    fn release(&self, job: JobId) {
+        self.mailbox.release(job);
+    }
+
+    fn job(&self, id: JobId) -> BoxFuture<'_, Result<Option<Job>, StoreError>> {
+        self.mailbox.ask(move |engine| read::job(engine, id)).boxed()
+    }
+
+    fn jobs(&self, filter: Filter, after: JobId, limit: usize) -> BoxFuture<'_, Result<Vec<Job>, StoreError>> {
+        self.mailbox.ask(move |engine| read::jobs(engine, &filter, after, limit)).boxed()
+    }
+
+    fn tally(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Tally, StoreError>> {
+        self.mailbox.ask(move |engine| read::tally(engine, batch)).boxed()
+    }
+
+    fn open_of(&self, account: AccountName) -> BoxFuture<'_, Result<Tally, StoreError>> {
+        self.mailbox.ask(move |engine| read::open_of(engine, &account)).boxed()
+    }
+
+    fn withdraw(&self, batch: BatchId, jobs: Vec<JobId>) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.mailbox.ask(move |engine| write::withdraw(engine, batch, &jobs)).boxed()
+    }
+
+    fn history(&self, job: JobId) -> BoxFuture<'_, Result<Vec<Recorded>, StoreError>> {
+        self.mailbox.ask(move |engine| read::history(engine, job)).boxed()
+    }
+
+    fn recent_durations(&self, account: AccountName, limit: usize) -> BoxFuture<'_, Result<Vec<Duration>, StoreError>> {
+        self.mailbox.ask(move |engine| read::recent_durations(engine, &account, limit)).boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        async {
+            // What was asked before is answered first: the mailbox is served in order.
+            let asked = self.mailbox.ask(|_| Ok(())).await;
+            self.mailbox.close();
+            asked
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,156 @@
+//! The output tree as a folder of the local file system. Names are given without overwriting, folders and files are synced
+//! before anybody is told that a video is there, and no symbolic link below the root is followed.
+
+mod folder;
+mod partial;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use self::folder::{Folder, failed, split};
+use self::partial::{LocalPartial, hash};
+use super::{Found, Partial, Sink, SinkError};
+use crate::domain::{Digest, OutputKey};
+
+/// What nightreel itself writes at the top of the tree. No video gets such a name.
+const DOCUMENTS: [&str; 1] = ["results.csv"];
+
+/// How far a walk may run ahead of whoever listens to it.
+const WALK_AHEAD: usize = 256;
+
+/// A folder of the local file system.
+#[derive(Debug)]
+pub struct LocalSink {
+    root: PathBuf,
+    /// Held while a document is written: two writers in one process would share its temporary file.
+    documents: Mutex<()>,
+}
+
+impl LocalSink {
+    /// A sink that puts everything below `root`, which is made when it is first needed.
+    #[must_use]
+    pub fn new(root: PathBuf) -> Self {
+        Self { root, documents: Mutex::new(()) }
+    }
+}
+
+impl Sink for LocalSink {
+    fn begin<'a>(&'a self, key: &'a OutputKey, owner: &'a str) -> BoxFuture<'a, Result<Box<dyn Partial>, SinkError>> {
+        Box::pin(async move {
+            let (root, key, owner) = (self.root.clone(), key.clone(), owner.to_owned());
+            let partial = off_thread(move || {
+                if !is_owner(&owner) {
+                    let words = format!("{owner:?} cannot be part of a file name");
+                    return Err(failed(&root, io::Error::new(io::ErrorKind::InvalidInput, words)));
+                }
+                LocalPartial::begin(Folder::make(&root, &key)?, key, &owner)
+            });
+            Ok(Box::new(partial.await??) as Box<dyn Partial>)
+        })
+    }
+
+    /// A symbolic link or a folder at `key` counts as missing: nightreel puts neither there.
+    fn look<'a>(&'a self, key: &'a OutputKey) -> BoxFuture<'a, Result<Found, SinkError>> {
+        Box::pin(async move {
+            let (root, key) = (self.root.clone(), key.clone());
+            off_thread(move || {
+                let Some(folder) = Folder::find(&root, &key)? else {
+                    return Ok(Found::Missing);
+                };
+                let name = split(&key).1;
+                let Some(mut file) = folder.read(name)? else {
+                    return Ok(Found::Missing);
+                };
+                let (hasher, bytes) = hash(&mut file).map_err(|error| failed(&folder.place(name), error))?;
+                Ok(Found::File { sha256: Digest::from_hasher(hasher), bytes })
+            })
+            .await?
+        })
+    }
+
+    fn walk<'a>(&'a self, each: &'a mut (dyn FnMut(String) + Send)) -> BoxFuture<'a, Result<(), SinkError>> {
+        Box::pin(async move {
+            let (sender, mut paths) = mpsc::channel(WALK_AHEAD);
+            let root = self.root.clone();
+            let walker = off_thread(move || list(&root, &sender));
+            let listener = async {
+                while let Some(path) = paths.recv().await {
+                    each(path);
+                }
+            };
+            futures::future::join(walker, listener).await.0?
+        })
+    }
+
+    fn document(&self, name: &str, write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> Result<(), SinkError> {
+        let _one_at_a_time = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = OutputKey::new(name)
+            .map_err(|error| failed(&self.root, io::Error::new(io::ErrorKind::InvalidInput, error)))?;
+        let folder = Folder::make(&self.root, &key)?;
+        let name = split(&key).1;
+        // Another process may write the same document at the same moment.
+        let draft = format!(".{name}.{}.part", std::process::id());
+        let mut file = BufWriter::new(folder.create(&draft)?);
+        let written = write(&mut file).and_then(|()| file.flush()).and_then(|()| file.get_ref().sync_all());
+        let named =
+            written.map_err(|error| failed(&folder.place(name), error)).and_then(|()| folder.replace(&draft, name));
+        if let Err(error) = named {
+            folder.remove(&draft)?;
+            return Err(error);
+        }
+        folder.sync()
+    }
+
+    fn place(&self) -> String {
+        self.root.display().to_string()
+    }
+}
+
+/// Runs blocking work beside the async threads. It goes on where the future is dropped.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SinkError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| failed(Path::new("."), io::Error::other(error)))
+}
+
+fn is_owner(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+fn is_document(key: &OutputKey) -> bool {
+    DOCUMENTS.contains(&key.folded().as_str())
+}
+
+fn list(root: &Path, paths: &mpsc::Sender<String>) -> Result<(), SinkError> {
+    let mut folders = vec![String::new()];
+    while let Some(folder) = folders.pop() {
+        let place = root.join(&folder);
+        let entries = match fs::read_dir(&place) {
+            Ok(entries) => entries,
+            // Not there yet, or removed meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed(&place, error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|error| failed(&place, error))?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let top = folder.is_empty();
+            if name.starts_with('.') || (top && DOCUMENTS.contains(&&*name)) {
+                continue;
+            }
+            let path = if top { name.into_owned() } else { format!("{folder}/{name}") };
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(path);
+            } else if paths.blocking_send(path).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! What only reads the ledger.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Params, params};
+
+use crate::domain::{AccountName, BatchId, BatchName, Digest, Job, JobId, OutputKey, RowKey, StateCode, Tally};
+use crate::store::{Account, Batch, Due, Filter, Known, OutputOwner, Recorded, StoreError};
+
+use super::engine::{Engine, failed};
+use super::rows::{self, look_up, millis, output_hash};
+use super::sql;
+
+pub(super) fn batches(engine: &mut Engine) -> Result<Vec<Batch>, StoreError> {
+    all(engine, sql::BATCHES, [], rows::batch)
+}
+
+pub(super) fn accounts(engine: &mut Engine) -> Result<Vec<Account>, StoreError> {
+    all(engine, sql::ACCOUNTS, [], rows::account)
+}
+
+pub(super) fn known(engine: &mut Engine, batch: BatchId, keys: &[RowKey]) -> Result<Vec<Option<Known>>, StoreError> {
+    let mut statement = engine.conn.prepare_cached(sql::KNOWN).map_err(failed)?;
+    let mut found = Vec::with_capacity(keys.len());
+    for key in keys {
+        let one = statement.query_row(params![batch.0, key.as_bytes()], |row| {
+            let state: i64 = row.get(1)?;
+            Ok(Known {
+                job: JobId(row.get(0)?),
+                state: StateCode::from_number(state).ok_or(rusqlite::Error::IntegralValueOutOfRange(1, state))?,
+                content: Digest::from_bytes(row.get(2)?),
+                output: rows::parse(row, 3, OutputKey::new)?,
+                submissions: row.get(4)?,
+            })
+        });
+        found.push(one.optional().map_err(failed)?);
+    }
+    Ok(found)
+}
+
+pub(super) fn output_owners(
+    engine: &mut Engine,
+    out: &Path,
+    asks: &[(Option<BatchId>, RowKey, OutputKey)],
+) -> Result<Vec<Option<OutputOwner>>, StoreError> {
+    let out = out.to_string_lossy();
+    let mut statement = engine.conn.prepare_cached(sql::OUTPUT_OWNERS).map_err(failed)?;
+    let mut owners = Vec::with_capacity(asks.len());
+    for (batch, key, output) in asks {
+        let mut found = statement.query(params![output_hash(output), out]).map_err(failed)?;
+        let mut owner = None;
+        while let Some(row) = found.next().map_err(failed)? {
+            let theirs = rows::parse(row, 0, OutputKey::new).map_err(failed)?;
+            let itself = Some(BatchId(row.get(3).map_err(failed)?)) == *batch
+                && row.get::<_, [u8; 16]>(4).map_err(failed)? == *key.as_bytes();
+            if !itself && theirs.folded() == output.folded() {
+                let batch = rows::parse(row, 2, BatchName::new).map_err(failed)?;
+                owner = Some(OutputOwner { batch, label: row.get(1).map_err(failed)? });
+            }
+        }
+        owners.push(owner);
+    }
+    Ok(owners)
+}
+
+pub(super) fn paid_elsewhere(
+    engine: &mut Engine,
+    batch: Option<BatchId>,
+    contents: &[Digest],
+) -> Result<Vec<Option<BatchName>>, StoreError> {
+    let mut statement = engine.conn.prepare_cached(sql::PAID_ELSEWHERE).map_err(failed)?;
+    let mut paid = Vec::with_capacity(contents.len());
+    for content in contents {
+        let mut found = statement.query(params![look_up(content), batch.map(|batch| batch.0)]).map_err(failed)?;
+        let mut elsewhere = None;
+        while let Some(row) = found.next().map_err(failed)? {
+            if row.get::<_, [u8; 32]>(1).map_err(failed)? == *content.as_bytes() {
+                elsewhere = Some(rows::parse(row, 0, BatchName::new).map_err(failed)?);
+            }
+        }
+        paid.push(elsewhere);
+    }
+    Ok(paid)
+}
+
+pub(super) fn take_due(
+    engine: &mut Engine,
+    state: StateCode,
+    account: &AccountName,
+    batch: Option<BatchId>,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Due, StoreError> {
+    let mut due = Due::default();
+    if state == StateCode::Planned {
+        let wanted = match batch {
+            Some(batch) => vec![batch],
+            None => batches(engine)?.into_iter().map(|batch| batch.id).collect(),
+        };
+        for batch in wanted {
+            take(engine, &mut due, sql::PLANNED_DUE, params![batch.0, millis(now)], limit)?;
+            let values = params![batch.0, millis(now), next_rows(engine)];
+            next(engine, &mut due, sql::PLANNED_NEXT, values)?;
+        }
+    } else {
+        let (account, code) = (account.as_str(), state.number());
+        take(engine, &mut due, sql::OPEN_DUE, params![account, code, millis(now)], limit)?;
+        next(engine, &mut due, sql::OPEN_NEXT, params![account, code, millis(now), next_rows(engine)])?;
+    }
+    Ok(due)
+}
+
+/// Takes jobs until `limit` is met. One that is due and stays behind is next at once.
+fn take(
+    engine: &mut Engine,
+    due: &mut Due,
+    statement: &str,
+    values: impl Params,
+    limit: usize,
+) -> Result<(), StoreError> {
+    let Engine { conn, taken, .. } = engine;
+    let mut statement = conn.prepare_cached(statement).map_err(failed)?;
+    let mut found = statement.query(values).map_err(failed)?;
+    while let Some(row) = found.next().map_err(failed)? {
+        if taken.contains(&row.get::<_, i64>(0).map_err(failed)?) {
+            continue;
+        }
+        if due.jobs.len() >= limit {
+            due.next_at = Some(Timestamp::UNIX_EPOCH);
+            break;
+        }
+        let job = rows::job(row).map_err(damaged)?;
+        taken.insert(job.id.0);
+        due.jobs.push(job);
+    }
+    Ok(())
+}
+
+fn next(engine: &Engine, due: &mut Due, statement: &str, values: impl Params) -> Result<(), StoreError> {
+    let mut statement = engine.conn.prepare_cached(statement).map_err(failed)?;
+    let mut found = statement.query(values).map_err(failed)?;
+    while let Some(row) = found.next().map_err(failed)? {
+        if !engine.taken.contains(&row.get::<_, i64>(0).map_err(failed)?) {
+            let at = rows::instant(1, row.get(1).map_err(failed)?).map_err(damaged)?;
+            due.next_at = Some(due.next_at.map_or(at, |before| before.min(at)));
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Enough rows to find one among them that is not taken.
+fn next_rows(engine: &Engine) -> i64 {
+    i64::try_from(engine.taken.len()).unwrap_or(i64::MAX - 1) + 1
+}
+
+pub(super) fn job(engine: &mut Engine, id: JobId) -> Result<Option<Job>, StoreError> {
+    let mut statement = engine.conn.prepare_cached(sql::JOB).map_err(failed)?;
+    statement.query_row([id.0], rows::job).optional().map_err(damaged)
+}
+
+pub(super) fn jobs(engine: &mut Engine, filter: &Filter, after: JobId, limit: usize) -> Result<Vec<Job>, StoreError> {
+    const TROUBLED: [StateCode; 3] = [StateCode::Failed, StateCode::Held, StateCode::Stuck];
+    let mask = filter.states.iter().fold(0_i64, |mask, state| mask | 1 << state.number());
+    let troubled = mask != 0 && filter.states.iter().all(|state| TROUBLED.contains(state));
+    let statement = if troubled { sql::JOBS_TROUBLED } else { sql::JOBS };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values = params![after.0, filter.batch.map(|batch| batch.0), mask, filter.named, limit];
+    all(engine, statement, values, rows::job)
+}
+
+pub(super) fn tally(engine: &mut Engine, batch: Option<BatchId>) -> Result<Tally, StoreError> {
+    counted(engine, sql::TALLY, params![batch.map(|batch| batch.0)])
+}
+
+pub(super) fn open_of(engine: &mut Engine, account: &AccountName) -> Result<Tally, StoreError> {
+    counted(engine, sql::OPEN_OF, params![account.as_str()])
+}
+
+fn counted(engine: &Engine, statement: &str, values: impl Params) -> Result<Tally, StoreError> {
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, f64>(2)?));
+    let mut tally = Tally::default();
+    for (state, jobs, submissions) in all(engine, statement, values, read)? {
+        let code = StateCode::from_number(state)
+            .ok_or_else(|| StoreError::Damaged(format!("the unknown state {state} is counted")))?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, far below 2^52")]
+        tally.add(code, jobs.max(0).cast_unsigned(), submissions.max(0.0) as u64);
+    }
+    Ok(tally)
+}
+
+pub(super) fn history(engine: &mut Engine, job: JobId) -> Result<Vec<Recorded>, StoreError> {
+    all(engine, sql::HISTORY, [job.0], |row| {
+        Ok(Recorded { seq: row.get(0)?, at: rows::instant(1, row.get(1)?)?, event: rows::read(row, 2)? })
+    })
+}
+
+pub(super) fn recent_durations(
+    engine: &mut Engine,
+    account: &AccountName,
+    limit: usize,
+) -> Result<Vec<Duration>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let took: Vec<i64> = all(engine, sql::RECENT, params![account.as_str(), limit], |row| row.get(0))?;
+    Ok(took.into_iter().map(|ms| Duration::from_millis(ms.max(0).cast_unsigned())).collect())
+}
+
+fn all<T>(
+    engine: &Engine,
+    statement: &str,
+    values: impl Params,
+    read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = engine.conn.prepare_cached(statement).map_err(failed)?;
+    let found = statement.query_map(values, read).map_err(failed)?;
+    found.collect::<Result<_, _>>().map_err(damaged)
+}
+
+/// A row that cannot be read is damage; anything else is the engine's.
+fn damaged(error: rusqlite::Error) -> StoreError {
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..) => StoreError::Damaged(error.to_string()),
+        other => failed(other),
+    }
+}

@@ -1,0 +1,98 @@
+//! Between rows and jobs: what a column holds, and what is wrong with a ledger whose columns hold something else.
+
+use jiff::Timestamp;
+use rusqlite::Row;
+use rusqlite::types::Type;
+
+use crate::domain::{BatchId, BatchName, Digest, Job, JobId, OutputKey, RowKey};
+use crate::store::{Account, Batch, StoreError};
+
+/// Milliseconds since 1970, as the ledger stores instants.
+pub(super) fn millis(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+/// The first eight bytes of a digest, as the ledger's look-up columns hold them.
+pub(super) fn look_up(digest: &Digest) -> i64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest.as_bytes()[..8]);
+    i64::from_le_bytes(first)
+}
+
+/// The look-up value of an output name, the same for names that differ only in case.
+pub(super) fn output_hash(output: &OutputKey) -> i64 {
+    look_up(&Digest::of(output.folded().as_bytes()))
+}
+
+/// JSON as the ledger stores it.
+pub(super) fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|source| StoreError::Engine(Box::new(source)))
+}
+
+/// A job from the columns id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version,
+/// `finished_at`.
+pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
+    let attempt: Option<String> = row.get(9)?;
+    let finished_at: Option<i64> = row.get(12)?;
+    Ok(Job {
+        id: JobId(row.get(0)?),
+        batch: BatchId(row.get(1)?),
+        key: RowKey::from_bytes(row.get(2)?),
+        label: row.get(3)?,
+        content: Digest::from_bytes(row.get(4)?),
+        effect: read(row, 5)?,
+        output: parse(row, 6, OutputKey::new)?,
+        columns: row.get(7)?,
+        state: read(row, 8)?,
+        attempt: attempt.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| bad(9, error))?,
+        submissions: row.get(10)?,
+        version: row.get::<_, i64>(11)?.cast_unsigned(),
+        finished_at: finished_at.map(|ms| instant(12, ms)).transpose()?,
+    })
+}
+
+/// A batch from the columns id, name, out, columns, manifest.
+pub(super) fn batch(row: &Row<'_>) -> rusqlite::Result<Batch> {
+    Ok(Batch {
+        id: BatchId(row.get(0)?),
+        name: parse(row, 1, BatchName::new)?,
+        out: row.get::<_, String>(2)?.into(),
+        columns: read(row, 3)?,
+        manifest: row.get::<_, String>(4)?.into(),
+    })
+}
+
+/// An account from the columns name, gateway, `base_url`, `last_submit_at`.
+pub(super) fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
+    let last: Option<i64> = row.get(3)?;
+    Ok(Account {
+        name: parse(row, 0, crate::domain::AccountName::new)?,
+        gateway: row.get(1)?,
+        base_url: row.get(2)?,
+        last_submit_at: last.map(|ms| instant(3, ms)).transpose()?,
+    })
+}
+
+/// An instant from its milliseconds.
+pub(super) fn instant(column: usize, ms: i64) -> rusqlite::Result<Timestamp> {
+    Timestamp::from_millisecond(ms).map_err(|error| bad(column, error))
+}
+
+/// A column that holds JSON.
+pub(super) fn read<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    serde_json::from_str(text).map_err(|error| bad(column, error))
+}
+
+/// A column that holds a validated text.
+pub(super) fn parse<T, E: std::error::Error + Send + Sync + 'static>(
+    row: &Row<'_>,
+    column: usize,
+    make: impl FnOnce(String) -> Result<T, E>,
+) -> rusqlite::Result<T> {
+    make(row.get(column)?).map_err(|error| bad(column, error))
+}
+
+fn bad(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}

@@ -1,0 +1,100 @@
+//! Every statement of the store, by name. Nowhere else stands SQL, but in the migrations.
+//!
+//! Where a query repeats the condition of a partial index word for word, it does so to be allowed to use it.
+
+pub(super) const PRAGMAS: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA busy_timeout = 10000;
+    PRAGMA cache_size = -16000;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA wal_autocheckpoint = 2000;
+    PRAGMA journal_size_limit = 16777216;";
+pub(super) const PRAGMAS_READ: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000; PRAGMA cache_size = -8000;";
+pub(super) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+pub(super) const OPTIMIZE: &str = "PRAGMA optimize";
+
+pub(super) const BEGIN: &str = "BEGIN";
+pub(super) const COMMIT: &str = "COMMIT";
+pub(super) const ROLLBACK: &str = "ROLLBACK";
+pub(super) const STEP: &str = "SAVEPOINT step";
+pub(super) const STEP_DONE: &str = "RELEASE step";
+pub(super) const STEP_UNDONE: &str = "ROLLBACK TO step; RELEASE step";
+
+pub(super) const OPEN_BATCH: &str = "
+    INSERT INTO batches (name, out, columns, manifest) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (name) DO UPDATE SET out = excluded.out, columns = excluded.columns, manifest = excluded.manifest
+    RETURNING id, name, out, columns, manifest";
+pub(super) const BATCHES: &str = "SELECT id, name, out, columns, manifest FROM batches ORDER BY id";
+
+pub(super) const OPEN_ACCOUNT: &str = "
+    INSERT INTO accounts (name, gateway, base_url) VALUES (?1, ?2, ?3)
+    ON CONFLICT (name) DO UPDATE SET gateway = excluded.gateway, base_url = excluded.base_url
+    RETURNING name, gateway, base_url, last_submit_at";
+pub(super) const ACCOUNTS: &str = "SELECT name, gateway, base_url, last_submit_at FROM accounts ORDER BY name";
+pub(super) const SUBMITTED_AT: &str = "UPDATE accounts SET last_submit_at = ?2 WHERE name = ?1";
+
+pub(super) const KNOWN: &str = "SELECT id, state, content, output, submissions FROM jobs WHERE batch = ?1 AND key = ?2";
+pub(super) const OUTPUT_OWNERS: &str = "
+    SELECT jobs.output, jobs.label, batches.name, jobs.batch, jobs.key FROM jobs JOIN batches ON batches.id = jobs.batch
+    WHERE jobs.output_hash = ?1 AND batches.out = ?2";
+pub(super) const PAID_ELSEWHERE: &str = "
+    SELECT batches.name, jobs.content FROM jobs JOIN batches ON batches.id = jobs.batch
+    WHERE jobs.content_hash = ?1 AND jobs.submissions > 0 AND jobs.batch IS NOT ?2";
+
+pub(super) const ADMIT: &str = "
+    INSERT INTO jobs (batch, key, label, content, effect, output, columns, state, detail, due_at, output_hash, content_hash)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11)
+    ON CONFLICT (batch, key) DO NOTHING";
+pub(super) const COUNT: &str = "
+    INSERT INTO tallies (batch, state, jobs, submissions) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (batch, state) DO UPDATE SET jobs = jobs + excluded.jobs, submissions = submissions + excluded.submissions";
+pub(super) const WITHDRAW: &str =
+    "DELETE FROM jobs WHERE id = ?1 AND batch = ?2 AND state = 1 AND attempt IS NULL AND submissions = 0";
+
+pub(super) const STANDING: &str = "SELECT version, state, submissions FROM jobs WHERE id = ?1";
+pub(super) const CHANGE: &str = "
+    UPDATE jobs SET content = ?2, effect = ?3, output = ?4, state = ?5, detail = ?6, due_at = ?7, attempt = ?8,
+        account = ?9, task = ?10, client_ref = ?11, submissions = ?12, version = ?13, finished_at = ?14,
+        output_hash = ?15, content_hash = ?16
+    WHERE id = ?1";
+pub(super) const APPEND: &str = "INSERT INTO events (job, at, name, data) VALUES (?1, ?2, ?3, ?4)";
+pub(super) const TOOK: &str = "INSERT INTO durations (account, took_ms) VALUES (?1, ?2)";
+pub(super) const FORGET_OLD: &str = "DELETE FROM durations WHERE seq <= (SELECT max(seq) FROM durations) - 2000";
+pub(super) const RECENT: &str = "SELECT took_ms FROM durations WHERE account = ?1 ORDER BY seq DESC LIMIT ?2";
+
+pub(super) const PLANNED_DUE: &str = "
+    SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at
+    FROM jobs INDEXED BY jobs_planned WHERE state = 1 AND batch = ?1 AND due_at <= ?2 ORDER BY due_at, id";
+pub(super) const PLANNED_NEXT: &str = "
+    SELECT id, due_at FROM jobs INDEXED BY jobs_planned
+    WHERE state = 1 AND batch = ?1 AND due_at > ?2 ORDER BY due_at LIMIT ?3";
+pub(super) const OPEN_DUE: &str = "
+    SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at
+    FROM jobs INDEXED BY jobs_open WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 AND state = ?2
+    AND (due_at IS NULL OR due_at <= ?3) ORDER BY due_at, id";
+pub(super) const OPEN_NEXT: &str = "
+    SELECT id, due_at FROM jobs INDEXED BY jobs_open WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 AND state = ?2
+    AND due_at > ?3 ORDER BY due_at LIMIT ?4";
+pub(super) const OPEN_OF: &str = "
+    SELECT state, count(*), total(submissions) FROM jobs INDEXED BY jobs_open
+    WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 GROUP BY state";
+
+pub(super) const JOB: &str = "
+    SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at
+    FROM jobs WHERE id = ?1";
+pub(super) const JOBS: &str = "
+    SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at
+    FROM jobs WHERE id > ?1 AND (?2 IS NULL OR batch = ?2) AND (?3 = 0 OR (?3 >> state) & 1)
+    AND (?4 IS NULL OR label = ?4 OR task = ?4 OR client_ref = ?4) ORDER BY id LIMIT ?5";
+pub(super) const JOBS_TROUBLED: &str = "
+    SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at
+    FROM jobs INDEXED BY jobs_troubled WHERE state IN (7, 8, 9) AND id > ?1 AND (?2 IS NULL OR batch = ?2)
+    AND (?3 = 0 OR (?3 >> state) & 1) AND (?4 IS NULL OR label = ?4 OR task = ?4 OR client_ref = ?4) ORDER BY id LIMIT ?5";
+
+pub(super) const TALLY: &str =
+    "SELECT state, sum(jobs), total(submissions) FROM tallies WHERE ?1 IS NULL OR batch = ?1 GROUP BY state";
+pub(super) const HISTORY: &str = "SELECT seq, at, data FROM events WHERE job = ?1 ORDER BY seq";
+
+pub(super) const TABLES: &str = "SELECT count(*) FROM sqlite_schema";

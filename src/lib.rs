@@ -2,6 +2,12 @@
 
 pub mod domain;
 pub mod gateway;
+pub mod image;
 pub mod ledger;
+pub mod manifest;
 pub mod pace;
+pub mod pipeline;
+pub mod plan;
+pub mod simulator;
+pub mod sink;
 pub mod store;

@@ -115,7 +115,9 @@ fn crates_stay_where_they_belong() {
         for (name, places) in CRATES {
             let named = |line: &str| {
                 let line = line.trim_start();
-                line.starts_with(&format!("use {name}::")) || line.contains(&format!(" {name}::")) || line.contains(&format!("({name}::"))
+                line.starts_with(&format!("use {name}::"))
+                    || line.contains(&format!(" {name}::"))
+                    || line.contains(&format!("({name}::"))
             };
             let elsewhere = !places.iter().any(|place| source.name.starts_with(place));
             let lines = source.code.lines().filter(|line| !line.trim_start().starts_with("//"));
@@ -160,7 +162,8 @@ fn sql_stands_in_its_own_file() {
         .filter(|source| !source.is_test() && !source.name.ends_with("/sql.rs"))
         .filter(|source| {
             let mut lines = source.code.lines().filter(|line| !line.trim_start().starts_with("//"));
-            lines.any(|line| ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE "].iter().any(|verb| line.contains(verb)))
+            lines
+                .any(|line| ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE "].iter().any(|verb| line.contains(verb)))
         })
         .map(|source| source.name.clone())
         .collect();

@@ -1,0 +1,376 @@
+//! What would be done: the rows of a manifest against what the ledger knows of them. Decides nothing that costs money and
+//! changes nothing; a survey of a million rows holds a thousand of them at a time.
+
+mod crosscheck;
+mod prepare;
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::domain::{BatchName, Digest, Effect, JobId, OutputKey, RowKey, StateCode};
+use crate::manifest::{Manifest, OpenError, Opened, Problem};
+use crate::sink::{BadTemplate, NameTemplate};
+use crate::store::{Batch, Known, NewJob, Store, StoreError};
+
+use crosscheck::Clashes;
+use prepare::{Candidate, Preparer};
+
+/// Rows that are held at a time.
+const CHUNK: usize = 1000;
+/// Problems that are kept; all are counted.
+const KEPT: usize = 10_000;
+/// Conflicts that are kept by name; all are counted.
+const NAMED: usize = 20;
+
+/// A survey could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SurveyError {
+    /// The manifest cannot be read.
+    #[error("the manifest cannot be opened")]
+    Manifest(#[from] OpenError),
+    /// The template of output names is not valid.
+    #[error("the template of output names is not valid")]
+    Template(#[from] BadTemplate),
+    /// The ledger failed.
+    #[error("the ledger could not be asked")]
+    Store(#[from] StoreError),
+    /// No room for what has to be compared.
+    #[error("the temporary file for comparing rows cannot be used")]
+    Scratch(#[source] std::io::Error),
+    /// The reader broke.
+    #[error("reading the manifest broke off")]
+    Broken,
+}
+
+/// What a survey is made of.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The manifest.
+    pub manifest: PathBuf,
+    /// The ledger, where there is one.
+    pub store: Option<Arc<dyn Store>>,
+    /// The batch's name.
+    pub name: BatchName,
+    /// The batch, where the ledger has it.
+    pub batch: Option<Batch>,
+    /// Absolute path of the output tree.
+    pub out: PathBuf,
+    /// The template of output names.
+    pub template: String,
+    /// Whether to remember which planned rows the manifest has, to find those that it has no more.
+    pub remember: Remember,
+}
+
+/// Whether a survey remembers the keys of planned rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remember {
+    /// It does: 16 bytes a planned row.
+    Planned,
+    /// It does not.
+    Nothing,
+}
+
+/// What would be done with one row.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// It is new.
+    Add(NewJob),
+    /// It asks for something else than the ledger has for it.
+    Change {
+        /// The job.
+        job: JobId,
+        /// What it asks for now.
+        effect: Effect,
+        /// The digest of that.
+        content: Digest,
+        /// Whether something may have been paid for it.
+        paid: Paid,
+    },
+    /// Its video goes elsewhere, and is not there yet.
+    Move {
+        /// The job.
+        job: JobId,
+        /// Where.
+        output: OutputKey,
+    },
+}
+
+/// Whether something may have been paid for a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paid {
+    /// Certainly nothing.
+    Never,
+    /// Perhaps.
+    Perhaps,
+}
+
+/// What a survey found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Plan {
+    /// Rows that could be read.
+    pub rows: u64,
+    /// Not in the ledger yet.
+    pub new: u64,
+    /// In the ledger, not sent yet.
+    pub planned: u64,
+    /// At the remote, in doubt, or to be fetched.
+    pub running: u64,
+    /// In the output tree.
+    pub done: u64,
+    /// Failed.
+    pub failed: u64,
+    /// In doubt, for a person.
+    pub held: u64,
+    /// Given up for now.
+    pub stuck: u64,
+    /// Changed, and perhaps paid as they were: not sent again unless asked.
+    pub changed: u64,
+    /// Changed before anything was paid: taken as they are now.
+    pub updated: u64,
+    /// The first changed rows, by line and name.
+    pub conflicts: Vec<(u64, String)>,
+    /// Rows that are new here, but perhaps paid in another batch, by its name.
+    pub paid_elsewhere: BTreeMap<String, u64>,
+    /// Problems, by line; the first ten thousand.
+    pub problems: Vec<Problem>,
+    /// How many problems there are.
+    pub problem_count: u64,
+    /// The manifest's own columns.
+    pub columns: Vec<String>,
+    /// Keys of rows that are planned or new, where they were to be remembered.
+    #[serde(skip)]
+    pub keys: HashSet<RowKey>,
+}
+
+/// A manifest being held against the ledger.
+#[derive(Debug)]
+pub struct Survey {
+    ask: Ask,
+    manifest: Option<Box<Manifest>>,
+    preparer: Arc<Preparer>,
+    plan: Plan,
+    ids: Clashes,
+    contents: Clashes,
+    outputs: Clashes,
+}
+
+impl Survey {
+    /// Opens the manifest.
+    pub fn begin(ask: Ask) -> Result<Self, SurveyError> {
+        let mut plan = Plan::default();
+        let (manifest, columns) = match Manifest::open(&ask.manifest)? {
+            Opened::Manifest(manifest) => {
+                let columns = manifest.own_columns().to_vec();
+                (Some(manifest), columns)
+            }
+            Opened::Bad(problems) => {
+                plan.note(problems);
+                (None, Vec::new())
+            }
+        };
+        let template = match NameTemplate::parse(&ask.template, &columns) {
+            // Without a header nobody knows which columns there are.
+            Err(BadTemplate::Unknown { .. }) if manifest.is_none() => NameTemplate::parse("{scene}/{id}", &columns)?,
+            parsed => parsed?,
+        };
+        plan.columns.clone_from(&columns);
+        let preparer = Arc::new(Preparer::new(&ask.manifest, ask.name.clone(), template, columns));
+        let (ids, contents, outputs) = (Clashes::default(), Clashes::default(), Clashes::default());
+        Ok(Self { ask, manifest, preparer, plan, ids, contents, outputs })
+    }
+
+    /// What would be done with the next rows; `None` at the end. Rows that stay as they are need no step.
+    pub async fn next(&mut self) -> Result<Option<Vec<Step>>, SurveyError> {
+        let Some(mut manifest) = self.manifest.take() else { return Ok(None) };
+        let preparer = Arc::clone(&self.preparer);
+        let read = tokio::task::spawn_blocking(move || {
+            let chunk = preparer.chunk(&mut manifest, CHUNK);
+            (manifest, chunk)
+        });
+        let (manifest, chunk) = read.await.map_err(|_| SurveyError::Broken)?;
+        let ended = chunk.ended;
+        self.plan.note(chunk.problems);
+        let steps = self.steps(chunk.candidates).await?;
+        if !ended {
+            self.manifest = Some(manifest);
+        }
+        Ok(Some(steps))
+    }
+
+    /// What was found, with the rows that clash with one another.
+    pub async fn finish(self) -> Result<Plan, SurveyError> {
+        let Self { mut plan, ids, contents, outputs, .. } = self;
+        let compare = move || {
+            let mut repeated = HashSet::new();
+            let mut problems = Vec::new();
+            let (found, total) = ids.repeated(KEPT)?;
+            let mut beyond = total - found.len() as u64;
+            for (line, first) in found {
+                repeated.insert(line);
+                let what = format!("the id stands on line {first} already");
+                problems.push(Problem::new(line, "id", what, "", "an id of its own for every row"));
+            }
+            let (found, total) = contents.repeated(KEPT)?;
+            beyond += total - found.len() as u64;
+            for (line, first) in found {
+                repeated.insert(line);
+                let what = format!("the row asks for the same video as line {first}");
+                let expected = "one row for each video, or an id for each row to have both made";
+                problems.push(Problem::whole(line, what, "", expected));
+            }
+            // A row that stands twice has the same name twice: that is told once.
+            let (found, _) = outputs.repeated(KEPT)?;
+            for (line, first) in found.into_iter().filter(|(line, _)| !repeated.contains(line)) {
+                let what = format!("its video has the same name as that of line {first}");
+                let expected = "another output, or a name template that tells rows apart";
+                problems.push(Problem::new(line, "output", what, "", expected));
+            }
+            Ok((problems, beyond))
+        };
+        let compared = tokio::task::spawn_blocking(compare).await.map_err(|_| SurveyError::Broken)?;
+        let (problems, beyond) = compared.map_err(SurveyError::Scratch)?;
+        plan.note(problems);
+        plan.problem_count += beyond;
+        plan.problems.sort();
+        Ok(plan)
+    }
+
+    async fn steps(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Step>, SurveyError> {
+        let known = match (&self.ask.store, &self.ask.batch) {
+            (Some(store), Some(batch)) => {
+                store.known(batch.id, candidates.iter().map(|candidate| candidate.job.key).collect()).await?
+            }
+            _ => vec![None; candidates.len()],
+        };
+        let mut steps = Vec::new();
+        let mut added = Vec::new();
+        for (candidate, known) in candidates.into_iter().zip(known) {
+            self.plan.rows += 1;
+            self.compare_later(&candidate).map_err(SurveyError::Scratch)?;
+            match known {
+                None => {
+                    self.plan.new += 1;
+                    self.remember(candidate.job.key);
+                    added.push((candidate.line, candidate.job.content));
+                    steps.push((candidate.line, candidate.job.key, Step::Add(candidate.job)));
+                }
+                Some(known) => {
+                    let (line, key) = (candidate.line, candidate.job.key);
+                    steps.extend(self.step(candidate, &known).into_iter().map(|step| (line, key, step)));
+                }
+            }
+        }
+        self.ask_for_owners(&steps).await?;
+        self.ask_elsewhere(added).await?;
+        Ok(steps.into_iter().map(|(_, _, step)| step).collect())
+    }
+
+    /// Notes what has to be compared with the other rows.
+    fn compare_later(&mut self, candidate: &Candidate) -> std::io::Result<()> {
+        let key = *candidate.job.key.as_bytes();
+        if candidate.has_id {
+            self.ids.note(key, candidate.line)?;
+        } else {
+            self.contents.note(key, candidate.line)?;
+        }
+        let name = Digest::of(candidate.job.output.folded().as_bytes());
+        let mut short = [0; 16];
+        short.copy_from_slice(&name.as_bytes()[..16]);
+        self.outputs.note(short, candidate.line)
+    }
+
+    fn remember(&mut self, key: RowKey) {
+        if self.ask.remember == Remember::Planned {
+            self.plan.keys.insert(key);
+        }
+    }
+
+    /// What would be done with a row that the ledger has.
+    fn step(&mut self, candidate: Candidate, known: &Known) -> Vec<Step> {
+        let plan = &mut self.plan;
+        let same = known.content == candidate.job.content;
+        let free = known.submissions == 0 && matches!(known.state, StateCode::Planned | StateCode::Failed);
+        match known.state {
+            _ if !same && free => plan.updated += 1,
+            _ if !same => {
+                plan.changed += 1;
+                if plan.conflicts.len() < NAMED {
+                    plan.conflicts.push((candidate.line, candidate.job.label.clone()));
+                }
+            }
+            StateCode::Planned => plan.planned += 1,
+            StateCode::Submitting | StateCode::InDoubt | StateCode::Waiting | StateCode::Ready => plan.running += 1,
+            StateCode::Done => plan.done += 1,
+            StateCode::Failed => plan.failed += 1,
+            StateCode::Held => plan.held += 1,
+            StateCode::Stuck => plan.stuck += 1,
+        }
+        let mut steps = Vec::new();
+        if !same {
+            let paid = if free { Paid::Never } else { Paid::Perhaps };
+            let NewJob { effect, content, .. } = candidate.job;
+            steps.push(Step::Change { job: known.job, effect, content, paid });
+        }
+        if known.state == StateCode::Planned {
+            self.remember(candidate.job.key);
+        }
+        if known.output != candidate.job.output && known.state != StateCode::Done {
+            steps.push(Step::Move { job: known.job, output: candidate.job.output });
+        }
+        steps
+    }
+
+    /// A name that another job of the ledger has in the same tree is a problem.
+    async fn ask_for_owners(&mut self, steps: &[(u64, RowKey, Step)]) -> Result<(), SurveyError> {
+        let Some(store) = &self.ask.store else { return Ok(()) };
+        let batch = self.ask.batch.as_ref().map(|batch| batch.id);
+        let (mut lines, mut asks) = (Vec::new(), Vec::new());
+        for (line, key, step) in steps {
+            let output = match step {
+                Step::Add(job) => &job.output,
+                Step::Move { output, .. } => output,
+                Step::Change { .. } => continue,
+            };
+            lines.push((*line, output.as_str().to_owned()));
+            asks.push((batch, *key, output.clone()));
+        }
+        let owners = store.output_owners(self.ask.out.clone(), asks).await?;
+        for ((line, output), owner) in lines.into_iter().zip(owners) {
+            if let Some(owner) = owner.filter(|owner| owner.batch != self.ask.name) {
+                let what = format!("its video has the name of row {:?} of batch {}", owner.label, owner.batch);
+                self.plan.note(vec![Problem::new(line, "output", what, &output, "another name, or another --out")]);
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask_elsewhere(&mut self, added: Vec<(u64, Digest)>) -> Result<(), SurveyError> {
+        let Some(store) = &self.ask.store else { return Ok(()) };
+        let batch = self.ask.batch.as_ref().map(|batch| batch.id);
+        let contents = added.iter().map(|(_, content)| *content).collect();
+        for elsewhere in store.paid_elsewhere(batch, contents).await?.into_iter().flatten() {
+            *self.plan.paid_elsewhere.entry(elsewhere.to_string()).or_default() += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    /// Rows that a run would send, as things stand.
+    #[must_use]
+    pub const fn to_send(&self) -> u64 {
+        self.new + self.planned + self.updated
+    }
+
+    fn note(&mut self, problems: Vec<Problem>) {
+        self.problem_count += problems.len() as u64;
+        let room = KEPT.saturating_sub(self.problems.len());
+        self.problems.extend(problems.into_iter().take(room));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! From a manifest's row to a job that could be admitted: its images looked at, its identity and its output name found.
+
+use std::collections::HashSet;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use crate::domain::{BatchName, Digest, Effect, ImageSource, Images, OutputKey, RowKey, UnsafeOutput};
+use crate::image::Inspector;
+use crate::manifest::{Manifest, Problem, RawImage, Record, Row};
+use crate::sink::NameTemplate;
+use crate::store::NewJob;
+
+/// The longest part of a label that comes from an image's name.
+const LONGEST_STEM: usize = 60;
+/// Digits of the content's digest in a label.
+const DIGITS: usize = 8;
+
+/// A row that could be admitted.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) line: u64,
+    pub(super) has_id: bool,
+    pub(super) job: NewJob,
+}
+
+/// Some rows, prepared.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) ended: bool,
+}
+
+/// Prepares rows of one manifest.
+#[derive(Debug)]
+pub(super) struct Preparer {
+    folder: PathBuf,
+    batch: BatchName,
+    template: NameTemplate,
+    columns: Vec<String>,
+    inspector: Inspector,
+}
+
+impl Preparer {
+    pub(super) fn new(manifest: &Path, batch: BatchName, template: NameTemplate, columns: Vec<String>) -> Self {
+        let folder = manifest.parent().unwrap_or(Path::new("")).to_path_buf();
+        Self { folder, batch, template, columns, inspector: Inspector::new() }
+    }
+
+    /// Reads and prepares the next rows, at most `most`. Blocks.
+    pub(super) fn chunk(&self, manifest: &mut Manifest, most: usize) -> Chunk {
+        let mut chunk = Chunk::default();
+        let mut rows = Vec::with_capacity(most);
+        while rows.len() < most {
+            match manifest.next_record() {
+                Some(Record::Row(row)) => rows.push(*row),
+                Some(Record::Bad(problems)) => chunk.problems.extend(problems),
+                None => {
+                    chunk.ended = true;
+                    break;
+                }
+            }
+        }
+        self.look_at_images(&rows);
+        for row in rows {
+            match self.candidate(row) {
+                Ok(candidate) => chunk.candidates.push(candidate),
+                Err(problems) => chunk.problems.extend(problems),
+            }
+        }
+        chunk
+    }
+
+    /// Looks at the images of some rows on all cores; the inspector remembers what was found.
+    fn look_at_images(&self, rows: &[Row]) {
+        let paths: HashSet<PathBuf> = rows
+            .iter()
+            .flat_map(|row| &row.images)
+            .filter_map(|image| match image {
+                RawImage::Path(path) => Some(self.folder.join(path)),
+                RawImage::Url(_) => None,
+            })
+            .collect();
+        let paths: Vec<PathBuf> = paths.into_iter().collect();
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        std::thread::scope(|scope| {
+            for share in paths.chunks(paths.len().div_ceil(cores).max(1)) {
+                scope.spawn(|| share.iter().for_each(|path| drop(self.inspector.inspect(path))));
+            }
+        });
+    }
+
+    fn candidate(&self, row: Row) -> Result<Candidate, Vec<Problem>> {
+        let line = row.line;
+        let (mut sources, mut problems) = (Vec::new(), Vec::new());
+        for image in &row.images {
+            match self.source(image) {
+                Ok(source) => sources.push(source),
+                Err(problem) => problems.push(Problem { line, ..problem }),
+            }
+        }
+        let images = match (sources.pop(), sources.pop()) {
+            (Some(one), None) => Images::One(one),
+            (Some(right), Some(left)) => Images::Two(left, right),
+            (None, _) => return Err(problems),
+        };
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let effect = Effect { scene: row.scene, images, duration: row.duration, model: row.model, mode: row.mode };
+        let content = effect.content();
+        let key = row.id.as_deref().map_or_else(|| RowKey::of_content(&content), RowKey::of_id);
+        let has_id = row.id.is_some();
+        let label = row.id.unwrap_or_else(|| label(&row.images, &content));
+        let output = match row.output {
+            Some(output) => output,
+            None => self.output(&effect, &label, &row.own).map_err(|bad| {
+                let what = format!("the name made for its video {}", bad.why);
+                vec![Problem::new(line, "output", what, &bad.found, "an output of its own for this row")]
+            })?,
+        };
+        let columns = self.own_columns(&row.own);
+        Ok(Candidate { line, has_id, job: NewJob { key, label, effect, content, output, columns } })
+    }
+
+    fn source(&self, image: &RawImage) -> Result<ImageSource, Problem> {
+        match image {
+            RawImage::Url(url) => Ok(ImageSource::Url(url.clone())),
+            RawImage::Path(relative) => {
+                let path = self.folder.join(relative);
+                match self.inspector.inspect(&path) {
+                    Ok(seen) => Ok(ImageSource::File { path, digest: seen.digest }),
+                    Err(unfit) => Err(Problem::new(0, "images", unfit.to_string(), relative, unfit.expected())),
+                }
+            }
+        }
+    }
+
+    fn output(&self, effect: &Effect, label: &str, own: &[String]) -> Result<OutputKey, UnsafeOutput> {
+        self.template.render(&|name| match name {
+            "scene" => Some(effect.scene.as_str()),
+            "id" => Some(label),
+            "batch" => Some(self.batch.as_str()),
+            "duration" => effect.duration.as_deref(),
+            "model" => effect.model.as_deref(),
+            "mode" => effect.mode.as_deref(),
+            own_name => {
+                let at = self.columns.iter().position(|column| column == own_name)?;
+                own.get(at).map(String::as_str)
+            }
+        })
+    }
+
+    fn own_columns(&self, own: &[String]) -> String {
+        if own.is_empty() {
+            return "{}".to_owned();
+        }
+        let named = self.columns.iter().cloned().zip(own.iter().cloned().map(serde_json::Value::String));
+        serde_json::Value::Object(named.collect()).to_string()
+    }
+}
+
+/// What people call a row without an id: after its first image, and told apart by its content.
+fn label(images: &[RawImage], content: &Digest) -> String {
+    let name = match images.first() {
+        Some(RawImage::Path(path)) => path.rsplit(['/', '\\']).next().unwrap_or(""),
+        Some(RawImage::Url(url)) => url.split(['?', '#']).next().unwrap_or("").rsplit('/').next().unwrap_or(""),
+        None => "",
+    };
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let plain: String = stem.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).take(LONGEST_STEM).collect();
+    let plain = plain.trim_matches('-');
+    if plain.is_empty() { content.short(DIGITS) } else { format!("{plain}-{}", content.short(DIGITS)) }
+}

@@ -1,5 +1,5 @@
-//! What every HTTP gateway needs of its transport: clients that send a request once and nowhere else, answers read up to
-//! a limit, and the words of transport errors.
+//! What every HTTP gateway needs of its transport: clients that send a request once and nowhere else, answers read up
+//! to a limit, and the words of transport errors.
 //!
 //! It knows no protocol, follows no redirect and never sends anything twice.
 
@@ -16,9 +16,10 @@ use reqwest::{Client, ClientBuilder, Response, Url};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The shortest and the longest that a `Retry-After` is believed to mean.
-const RETRY_AFTER_RANGE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
+const RETRY_AFTER_RANGE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(1));
 
-/// Makes TLS ready for this process: chooses the cryptography. Call it before building any client; more than once is fine.
+/// Makes TLS ready for this process: chooses the cryptography. Call it before building any client; more than once is
+/// fine.
 pub fn ready_tls() {
     static READY: OnceLock<()> = OnceLock::new();
     // An error only says that a provider is installed already, which is as good.
@@ -116,16 +117,15 @@ pub(super) async fn read_limited(mut response: Response, limit: usize) -> Result
     Ok(body)
 }
 
-/// What a `Retry-After` asks for, in seconds or as an instant, brought into 1 second to 1 hour. `None` without one, or with
-/// one that makes no sense. No gateway documents it; it is honoured where it comes.
+/// What a `Retry-After` asks for, in seconds or as an instant, brought into 1 second to 1 hour. `None` without one, or
+/// with one that makes no sense. No gateway documents it; it is honoured where it comes.
 pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let asked = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let at = Timestamp::try_from(httpdate::parse_http_date(text).ok()?).ok()?;
-            Duration::try_from(at.duration_since(now)).unwrap_or_default()
-        }
+    let asked = if let Ok(seconds) = text.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let at = Timestamp::try_from(httpdate::parse_http_date(text).ok()?).ok()?;
+        Duration::try_from(at.duration_since(now)).unwrap_or_default()
     };
     let (least, most) = RETRY_AFTER_RANGE;
     Some(asked.clamp(least, most))

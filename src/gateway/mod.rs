@@ -22,7 +22,6 @@ pub use preset::{Preset, UnknownPreset};
 
 /// What a remote can do beyond making tasks and telling of them by their id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "independent abilities, each named and documented")]
 pub struct Capabilities {
     /// A task can be found by its `external_task_id`.
     pub find: bool,

@@ -1,5 +1,5 @@
-//! The body of a request for a task, written as it is sent: an image is never held in memory as base64, which two images of
-//! 10 MB for each of many parallel requests would not allow. Its length is known before the first byte.
+//! The body of a request for a task, written as it is sent: an image is never held in memory as base64, which two
+//! images of 10 MB for each of many parallel requests would not allow. Its length is known before the first byte.
 
 use std::convert::Infallible;
 use std::iter;
@@ -31,8 +31,8 @@ enum Part {
 }
 
 impl RequestBody {
-    /// The body that asks for `order`. What the effect leaves open is left out: Kling's present page knows no `duration`,
-    /// `model_name` or `mode`, gateways do (documented), all as texts within `input`.
+    /// The body that asks for `order`. What the effect leaves open is left out: Kling's present page knows no
+    /// `duration`, `model_name` or `mode`, gateways do (documented), all as texts within `input`.
     pub(super) fn new(order: Order<'_>) -> Self {
         let mut body = Self { parts: Vec::new() };
         let effect = order.effect;
@@ -145,7 +145,8 @@ mod tests {
             let left = Picture::Raw(Bytes::from(image.clone()));
             let one: Value =
                 serde_json::from_slice(&sent(&effect("say \"hi\"\n"), std::slice::from_ref(&left))).unwrap();
-            let expected = json!({"effect_scene": "say \"hi\"\n", "input": {"image": STANDARD.encode(&image)}, "external_task_id": "nr-1-a1"});
+            let input = json!({"image": STANDARD.encode(&image)});
+            let expected = json!({"effect_scene": "say \"hi\"\n", "input": input, "external_task_id": "nr-1-a1"});
             assert_eq!(one, expected, "{size} bytes");
 
             let full = Effect {
@@ -156,8 +157,9 @@ mod tests {
             };
             let right = Picture::Url("https://h/b.jpg?x=\"1\"&é".into());
             let two: Value = serde_json::from_slice(&sent(&full, &[left, right])).unwrap();
-            let expected = json!({"effect_scene": "hug_pro", "input": {"images": [STANDARD.encode(&image), "https://h/b.jpg?x=\"1\"&é"],
-                "duration": "5", "model_name": "kling-v1-6", "mode": "pro"}, "external_task_id": "nr-1-a1"});
+            let images = json!([STANDARD.encode(&image), "https://h/b.jpg?x=\"1\"&é"]);
+            let input = json!({"images": images, "duration": "5", "model_name": "kling-v1-6", "mode": "pro"});
+            let expected = json!({"effect_scene": "hug_pro", "input": input, "external_task_id": "nr-1-a1"});
             assert_eq!(two, expected, "{size} bytes");
         }
     }

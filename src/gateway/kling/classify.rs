@@ -1,7 +1,7 @@
 //! Every answer's meaning, decided once: for a request that may cost money, and for a question.
 //!
-//! Whoever paid must never pay again: "nothing was made" is said only where it is certain, and everything else is doubt.
-//! Of a question nothing but the task itself can be learned: no answer to one fails a task.
+//! Whoever paid must never pay again: "nothing was made" is said only where it is certain, and everything else is
+//! doubt. Of a question nothing but the task itself can be learned: no answer to one fails a task.
 
 use std::time::Duration;
 
@@ -123,9 +123,8 @@ pub(super) fn no_task(answer: &Answer, shape: &Shape, wording: &Wording) -> NoTa
         // Before anything else: a refused question says nothing about the task.
         (401 | 403, _) if tells_empty_balance(&words) => pause(PauseReason::Balance),
         (401 | 403, _) | (200..=299, Some(Verdict::Paused(PauseReason::Key))) => pause(PauseReason::Key),
-        (200..=299 | 400 | 404 | 410 | 422, Some(Verdict::Absent)) => NoTask::NotVisible,
-        (400..=499, Some(Verdict::Paused(_))) => unclear(answer, &words),
-        (404 | 410, Some(Verdict::Unknown | Verdict::Refused)) => NoTask::NotVisible,
+        (200..=299 | 400 | 404 | 410 | 422, Some(Verdict::Absent))
+        | (404 | 410, Some(Verdict::Unknown | Verdict::Refused)) => NoTask::NotVisible,
         (404, None) if matches!(shape, Shape::Nothing(_)) => NoTask::NotVisible,
         (300..=399, _) => unclear(answer, &wording.of(&redirect_words(answer))),
         _ => unclear(answer, &words),

@@ -1,5 +1,5 @@
-//! The one adapter for everything that speaks Kling's wire format: Kling itself, the simulator, and the gateways that differ
-//! from it in address, in key and, from answer to answer, in the envelope.
+//! The one adapter for everything that speaks Kling's wire format: Kling itself, the simulator, and the gateways that
+//! differ from it in address, in key and, from answer to answer, in the envelope.
 //!
 //! It sends one request per call and says what became of it. It knows `/v1/videos/effects` and nothing else of the API.
 
@@ -39,7 +39,7 @@ const LARGEST_PAGE: usize = 8 * 1024 * 1024;
 /// Where a remote is, and how to speak to it.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `http(s)://host[:port][/prefix]`, to which `/v1/videos/effects` is appended: `https://gw.example/kling`, for example.
+    /// `http(s)://host[:port][/prefix]`, to which `/v1/videos/effects` is appended: `https://gw.example/kling`, say.
     pub base_url: String,
     /// What is sent as `Authorization: Bearer …`; nothing when `None`.
     pub key: Option<SecretString>,
@@ -53,7 +53,7 @@ pub struct Settings {
 
 impl Settings {
     /// How long a request may take unless set otherwise: two images of 10 MB over a slow line, and a slow answer.
-    pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+    pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
     /// How long a question may take unless set otherwise.
     pub const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -1,9 +1,9 @@
-//! One task as a remote's JSON shows it, wherever in its wrappings the facts lie: Kling's own record, new-api's task row
-//! around it, and flat ones.
+//! One task as a remote's JSON shows it, wherever in its wrappings the facts lie: Kling's own record, new-api's task
+//! row around it, and flat ones.
 //!
-//! The outer status wins over the inner one: a gateway that gave a task up and refunded it says so only outside. A link is
-//! believed only on success and only when it is an http(s) URL: some put error texts where links go, and links where error
-//! texts go.
+//! The outer status wins over the inner one: a gateway that gave a task up and refunded it says so only outside. A link
+//! is believed only on success and only when it is an http(s) URL: some put error texts where links go, and links where
+//! error texts go.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ type Object = Map<String, Value>;
 const SECONDS_BELOW: f64 = 1e11;
 
 /// A generation that took longer than this is a mistake in the clocks.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// What was found of one task. Nothing in it is checked yet.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -66,7 +66,7 @@ impl Record {
         (record.id.is_some() || record.status.is_some()).then_some(record)
     }
 
-    /// A task without an envelope (OpenAI's video object, a callback's body): an id *and* a status at the top.
+    /// A task without an envelope (the video object of `OpenAI`, a callback's body): an id *and* a status at the top.
     pub(super) fn flat(object: &Object) -> Option<Self> {
         let record = Self::gather(&[object], None);
         (record.id.is_some() && record.status.is_some()).then_some(record)

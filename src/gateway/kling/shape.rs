@@ -1,5 +1,5 @@
-//! What kind of answer a body is. The envelope is no constant, not even of one gateway (CometAPI documented two within seven
-//! weeks), so it is recognised anew in every answer, by its looks alone.
+//! What kind of answer a body is. The envelope is no constant, not even of one gateway (CometAPI documented two within
+//! seven weeks), so it is recognised anew in every answer, by its looks alone.
 //!
 //! It says what is there. What that means, with the HTTP status and the question that was asked, `classify` decides.
 
@@ -131,8 +131,8 @@ fn of_data(object: &Map<String, Value>) -> Option<Shape> {
     }
 }
 
-/// An error; where its message is another answer as a JSON text (new-api passes its upstream's on like that), the inner one
-/// if it tells more.
+/// An error; where its message is another answer as a JSON text (new-api passes its upstream's on like that), the inner
+/// one if it tells more.
 fn error(code: Option<String>, message: Option<&Value>, depth: u8) -> Shape {
     let words = match message {
         Some(Value::String(text)) => text.clone(),

@@ -1,4 +1,5 @@
-//! The adapter against answers as they were documented or observed, against broken transports, and against the contract.
+//! The adapter against answers as they were documented or observed, against broken transports, and against the
+//! contract.
 
 mod answers;
 mod contract;

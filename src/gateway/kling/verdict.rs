@@ -1,5 +1,5 @@
-//! What an error's code and words mean, whatever HTTP status they came with (Kling answers 429 to three different things,
-//! and 1201 to four): documented codes first, then the words that were observed.
+//! What an error's code and words mean, whatever HTTP status they came with (Kling answers 429 to three different
+//! things, and 1201 to four): documented codes first, then the words that were observed.
 
 use super::shape::RemoteError;
 use crate::gateway::{Limit, PauseReason};
@@ -82,8 +82,8 @@ fn tells_wrong_route(words: &str) -> bool {
     ["invalid url", "unsupported relay mode", "no route"].iter().any(|known| words.contains(known))
 }
 
-/// Whether words tell of money: only to be asked of answers whose status is about the account (401, 402, 403, 429), for a
-/// row's own error may speak of anything.
+/// Whether words tell of money: only to be asked of answers whose status is about the account (401, 402, 403, 429), for
+/// a row's own error may speak of anything.
 pub(super) fn tells_empty_balance(words: &str) -> bool {
     let words = words.to_lowercase();
     let has = |known: &[&str]| known.iter().any(|known| words.contains(known));

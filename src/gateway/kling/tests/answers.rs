@@ -1,4 +1,5 @@
-//! One fixture for each kind of answer that is documented or was observed, and what it means to a request and to a question.
+//! One fixture for each kind of answer that is documented or was observed, and what it means to a request and to a
+//! question.
 
 use super::*;
 

@@ -65,6 +65,8 @@ fn of_text(code: &str, words: &str) -> Verdict {
         }
         // The gateway asked its upstream and did not get, or not understand, the answer: the upstream may have a task.
         "do_request_failed" | "read_response_body_failed" | "unmarshal_response_failed" => Verdict::Broken,
+        // Kling's words of 1303, where a gateway dropped the number (guessed from new-api's source).
+        _ if words.contains("parallel task over") => Verdict::Limited(Limit::Parallel),
         _ if tells_wrong_route(words) => Verdict::Paused(PauseReason::Route),
         _ if tells_absence(words) => Verdict::Absent,
         _ => Verdict::Unknown,
@@ -77,9 +79,10 @@ fn tells_absence(words: &str) -> bool {
         || (words.contains("task") && ["not found", "not exist", "no such"].iter().any(|known| words.contains(known)))
 }
 
-/// Words of gateways for a path that they do not serve. Observed at new-api and CometAPI.
+/// Words of gateways for a path that they do not serve. Observed at new-api ("Invalid URL (POST /…)") and CometAPI; not to
+/// be taken for words about an image's URL.
 fn tells_wrong_route(words: &str) -> bool {
-    ["invalid url", "unsupported relay mode", "no route"].iter().any(|known| words.contains(known))
+    ["invalid url (", "unsupported relay mode", "no route matched"].iter().any(|known| words.contains(known))
 }
 
 /// Whether words tell of money: only to be asked of answers whose status is about the account (401, 402, 403, 429), for

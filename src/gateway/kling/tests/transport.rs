@@ -17,7 +17,7 @@ enum Play {
     CloseAfterRequest,
     /// Reads a little of the request and closes.
     CloseWithinRequest,
-    /// Sends this at once, whatever comes, and closes.
+    /// Sends this once a little of the request is there, and reads whatever comes.
     AnswerEarly(String),
     /// Reads and never answers.
     Silence,
@@ -43,10 +43,11 @@ async fn listener(play: Play) -> (String, JoinHandle<Vec<u8>>) {
                 some.to_vec()
             }
             Play::AnswerEarly(text) => {
+                let mut all = vec![0; 64];
+                stream.read_exact(&mut all).await.unwrap();
                 stream.write_all(text.as_bytes()).await.unwrap();
-                let mut some = [0; 64];
-                stream.read_exact(&mut some).await.unwrap();
-                some.to_vec()
+                let _ = stream.read_to_end(&mut all).await;
+                all
             }
             Play::Silence => {
                 let mut all = read_request(&mut stream).await;
@@ -123,6 +124,15 @@ async fn a_host_that_speaks_no_tls_made_nothing() {
     let (base, server) = listener(Play::AnswerEarly(http("400 Bad Request", "", "no TLS here"))).await;
     let gateway = gateway(settings(base.replace("http:", "https:")));
     assert_eq!(submit_says(&submit(&gateway, by_url()).await), "not made: Unreachable");
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_before_the_upload_is_over_is_heard() {
+    let early = http("413 Content Too Large", "connection: close\r\n", "<html>nginx</html>");
+    let (base, server) = listener(Play::AnswerEarly(early)).await;
+    let submitted = submit(&gateway(settings(base)), Picture::Raw(vec![7; 8_000_000].into())).await;
+    assert!(submit_says(&submitted).starts_with("refused (HTTP 413)"), "{submitted:?}");
     server.await.unwrap();
 }
 
@@ -229,4 +239,29 @@ async fn a_key_that_a_server_echoes_comes_out_nowhere() {
     for text in said {
         assert!(!text.contains("taint"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn every_paid_request_has_a_connection_of_its_own() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = gateway(settings(format!("http://{}", listener.local_addr().unwrap())));
+    let server = async {
+        // Kept open, so that the adapter could use them again.
+        let mut kept = Vec::new();
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_request(&mut stream).await;
+            let answer = http("200 OK", "", r#"{"code":0,"data":{"task_id":"8"}}"#);
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            kept.push(stream);
+        }
+        kept.len()
+    };
+    let client = async {
+        for _ in 0..2 {
+            assert_eq!(submit_says(&submit(&gateway, by_url()).await), "accepted 8");
+        }
+    };
+    let (connections, ()) = futures::future::join(server, client).await;
+    assert_eq!(connections, 2);
 }

@@ -3,6 +3,14 @@
 //! Every remote answer and every transport error is classified here, once, into what nightreel does about it. Nobody
 //! else looks at a status code. A gateway never retries, never waits and never decides: it says what happened.
 
+#[cfg(test)]
+pub mod contract;
+pub mod http;
+pub mod kling;
+mod preset;
+#[cfg(test)]
+pub mod scripted;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -10,9 +18,10 @@ use futures::future::BoxFuture;
 
 use crate::domain::{ClientRef, Doubt, Effect, FailureCause, Observation, Picture, TaskId};
 
+pub use preset::{Preset, UnknownPreset};
+
 /// What a remote can do beyond making tasks and telling of them by their id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "independent abilities, each named and documented")]
 pub struct Capabilities {
     /// A task can be found by its `external_task_id`.
     pub find: bool,

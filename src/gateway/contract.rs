@@ -1,0 +1,89 @@
+//! What every gateway must do, as a suite that each one runs against a remote that plays by the rules of its protocol.
+//!
+//! The remote is the member's own affair; it starts without tasks, takes any effect, and keeps every task pending.
+
+use super::{Capabilities, Gateway, Listed, Observed, Order, Submitted};
+use crate::domain::{ClientRef, Effect, ImageSource, Images, Observation, Picture, Progress, TaskId};
+
+fn client_ref(number: u32) -> ClientRef {
+    ClientRef::new(format!("nr-contract-{number}-a1")).unwrap()
+}
+
+async fn submit(gateway: &dyn Gateway, number: u32) -> Submitted {
+    let images = Images::One(ImageSource::Url("https://h/a.jpg".into()));
+    let effect = Effect { scene: "s".into(), images, duration: None, model: None, mode: None };
+    let pictures = [Picture::Url("https://h/a.jpg".into())];
+    gateway.submit(Order { effect: &effect, pictures: &pictures, client_ref: &client_ref(number) }).await
+}
+
+async fn made(gateway: &dyn Gateway, number: u32) -> TaskId {
+    match submit(gateway, number).await {
+        Submitted::Accepted(task) => task,
+        other => panic!("not accepted: {other:?}"),
+    }
+}
+
+/// Runs the suite on a gateway to a fresh remote that can do all that `gateway` says it can.
+pub(super) async fn holds_for(gateway: &dyn Gateway) {
+    a_task_is_seen_by_its_id(gateway).await;
+    an_unknown_task_is_not_visible(gateway).await;
+    a_reference_leads_to_its_task_and_to_no_other(gateway).await;
+    a_reference_makes_one_task_where_they_are_unique(gateway).await;
+    the_list_tells_whose_the_tasks_are(gateway).await;
+}
+
+async fn a_task_is_seen_by_its_id(gateway: &dyn Gateway) {
+    let (one, two) = (made(gateway, 1).await, made(gateway, 2).await);
+    assert_ne!(one, two);
+    for task in [one, two] {
+        let observed = gateway.observe(&task).await;
+        let Observed::Seen(Observation { task: seen, progress: Progress::Pending { .. }, .. }) = observed else {
+            panic!("{observed:?}")
+        };
+        assert_eq!(seen, task);
+    }
+}
+
+async fn an_unknown_task_is_not_visible(gateway: &dyn Gateway) {
+    for unknown in ["unknown", "a/b?c#d%20"] {
+        assert_eq!(gateway.observe(&TaskId::new(unknown).unwrap()).await, Observed::NotVisible, "{unknown}");
+    }
+}
+
+async fn a_reference_leads_to_its_task_and_to_no_other(gateway: &dyn Gateway) {
+    let Capabilities { find, unique: _, list: _ } = gateway.capabilities();
+    let task = made(gateway, 3).await;
+    let (known, unknown) = (gateway.find(&client_ref(3)).await, gateway.find(&client_ref(999)).await);
+    if find {
+        let Observed::Seen(found) = known else { panic!("{known:?}") };
+        assert_eq!(found.task, task);
+        assert_eq!(unknown, Observed::NotVisible);
+    } else {
+        // Never "not visible": that would be taken for "was not made".
+        assert!(matches!(known, Observed::Unclear { .. }), "{known:?}");
+        assert!(matches!(unknown, Observed::Unclear { .. }), "{unknown:?}");
+    }
+}
+
+async fn a_reference_makes_one_task_where_they_are_unique(gateway: &dyn Gateway) {
+    let first = made(gateway, 4).await;
+    let second = submit(gateway, 4).await;
+    if gateway.capabilities().unique {
+        assert_eq!(second, Submitted::AlreadyThere);
+    } else {
+        assert!(!matches!(second, Submitted::Accepted(task) if task == first), "two requests share a task");
+    }
+}
+
+async fn the_list_tells_whose_the_tasks_are(gateway: &dyn Gateway) {
+    let task = made(gateway, 5).await;
+    let page = gateway.list(1, 100).await;
+    if gateway.capabilities().list {
+        let Listed::Page(tasks) = page else { panic!("{page:?}") };
+        let listed = tasks.iter().find(|listed| listed.task == task).expect("the task is not in the list");
+        assert_eq!(listed.client_ref, Some(client_ref(5)));
+        assert_eq!(gateway.list(1000, 100).await, Listed::Page(Vec::new()));
+    } else {
+        assert!(matches!(page, Listed::Unclear { .. }), "{page:?}");
+    }
+}

@@ -1,5 +1,6 @@
 //! nightreel: a manifest goes in, paid-once videos come out.
 
+pub mod config;
 pub mod domain;
 pub mod gateway;
 pub mod image;

@@ -5,8 +5,10 @@ mod backoff;
 mod clock;
 mod expectation;
 mod limiter;
+mod rate;
 
 pub use backoff::Backoff;
 pub use clock::Clock;
 pub use expectation::Expectation;
 pub use limiter::Limiter;
+pub use rate::{NotARate, Rate};

@@ -1,5 +1,6 @@
 //! nightreel: a manifest goes in, paid-once videos come out.
 
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod gateway;
@@ -9,6 +10,7 @@ pub mod manifest;
 pub mod pace;
 pub mod pipeline;
 pub mod plan;
+pub mod report;
 pub mod simulator;
 pub mod sink;
 pub mod store;

@@ -130,6 +130,8 @@ pub struct Plan {
     pub changed: u64,
     /// Changed before anything was paid: taken as they are now.
     pub updated: u64,
+    /// Rows whose video goes elsewhere and is not there yet.
+    pub moved: u64,
     /// The first changed rows, by line and name.
     pub conflicts: Vec<(u64, String)>,
     /// Rows that are new here, but perhaps paid in another batch, by its name.
@@ -318,6 +320,7 @@ impl Survey {
             self.remember(candidate.job.key);
         }
         if known.output != candidate.job.output && known.state != StateCode::Done {
+            self.plan.moved += 1;
             steps.push(Step::Move { job: known.job, output: candidate.job.output });
         }
         steps

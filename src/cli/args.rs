@@ -1,0 +1,342 @@
+//! The command line. What a flag's value means is settled with the other settings, so that a flag, a variable and a line in
+//! the file are judged alike.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand};
+
+use crate::config::{Key, Layer};
+
+/// What `--help` says of exit codes.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all done
+  1  internal error
+  2  bad usage or configuration
+  3  some rows failed (verify: files are missing or changed)
+  4  rows are held or stuck
+  5  interrupted; the same command goes on
+  6  another run holds the ledger
+  7  the manifest was rejected; nothing was submitted
+  8  the account is paused (key, balance); the rest was collected
+  9  videos or ledger cannot be written (disk full, permissions)
+
+The key comes from NIGHTREEL_API_KEY or from key_file, never from a flag.
+Settings: nightreel.toml, then NIGHTREEL_* variables, then flags.";
+
+/// Overnight batches of Kling video effects: a manifest goes in, paid-once videos come out
+#[derive(Debug, Parser)]
+#[command(name = "nightreel", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Flags of every verb.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Configuration file [default: nightreel.toml, where there is one]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "NIGHTREEL_CONFIG",
+        hide_env = true,
+        help_heading = "Global"
+    )]
+    pub(crate) config: Option<PathBuf>,
+    /// The ledger [default: state/nightreel.db]
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Global")]
+    pub(crate) state: Option<String>,
+    /// Print one JSON object to standard output
+    #[arg(long, global = true, help_heading = "Global")]
+    pub(crate) json: bool,
+    /// Say nothing but what needs a person
+    #[arg(long, short, global = true, help_heading = "Global")]
+    pub(crate) quiet: bool,
+    /// How logs are written: text or json [default: text]
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Global")]
+    pub(crate) log_format: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Submit a manifest, collect the videos; go on where an earlier run stopped
+    ///
+    /// Collects first what earlier runs paid for. Without MANIFEST, goes on with all that the ledger has.
+    #[command(after_help = "\
+Examples:
+  nightreel run manifests/demo.csv --gateway simulator
+  nightreel run wedding.csv --gateway kling-compatible --base-url https://gateway.example/kling \\
+      --rate 20/min --in-flight 5 --out videos")]
+    Run(Run),
+    /// Find every problem of a manifest, and say what a run would do; spends nothing
+    #[command(after_help = "Example:\n  nightreel check wedding.csv")]
+    Check(Check),
+    /// Say what was made, what failed and why, what is in doubt
+    #[command(after_help = "Example:\n  nightreel status --json")]
+    Status(Status),
+    /// Fetch what is paid for; submits nothing, needs neither manifest nor images
+    #[command(after_help = "Example:\n  nightreel collect")]
+    Collect(Collect),
+    /// Settle rows that are held or stuck: it was made, it was not, or drop it
+    #[command(after_help = "\
+Examples:
+  nightreel resolve anna --made 867283741759111202
+  nightreel resolve anna --not-made
+  nightreel resolve --all --drop")]
+    Resolve(Resolve),
+    /// Plan another attempt at rows that failed; the next run sends (and pays for) them
+    #[command(after_help = "Examples:\n  nightreel retry anna bert\n  nightreel retry --all")]
+    Retry(Retry),
+    /// Hold the output tree against the ledger; what is missing is collected again, not paid again
+    #[command(after_help = "Example:\n  nightreel verify && echo all there")]
+    Verify(Verify),
+    /// Serve the simulated remote on loopback, to rehearse a night
+    #[command(after_help = "\
+Example:
+  nightreel simulate --port 8099 --fault lose-answer=0.05 --fault truncate=0.1
+  nightreel run wedding.csv --gateway simulator --base-url http://127.0.0.1:8099")]
+    Simulate(Simulate),
+}
+
+/// Which remote, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Remote")]
+pub(crate) struct Remote {
+    /// simulator, kling or kling-compatible
+    #[arg(long, value_name = "GATEWAY")]
+    gateway: Option<String>,
+    /// Where the API is, up to what stands before /v1
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// A name for the account [default: from the gateway]
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// How long to wait for an answer before a row is in doubt [default: 2m]
+    #[arg(long, value_name = "SPAN")]
+    request_timeout: Option<String>,
+    /// The shortest span between two questions about a task [default: 2s]
+    #[arg(long, value_name = "SPAN")]
+    min_poll: Option<String>,
+    /// How long a task may take before it is given up for now [default: 24h]
+    #[arg(long, value_name = "SPAN")]
+    deadline: Option<String>,
+    /// How long a row in doubt must be quiet before its absence counts [default: 60s]
+    #[arg(long, value_name = "SPAN")]
+    settle_after: Option<String>,
+    /// Parallel downloads [default: 4]
+    #[arg(long, value_name = "N")]
+    downloads: Option<String>,
+}
+
+/// Flags of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The manifest (CSV)
+    pub(crate) manifest: Option<PathBuf>,
+    /// The batch's name [default: the manifest's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) batch: Option<String>,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// Requests that may be paid, in a time: 20/min, 5/s [default: 60/min]
+    #[arg(long, value_name = "RATE", help_heading = "Remote")]
+    rate: Option<String>,
+    /// Parallel generations [default: 5]
+    #[arg(long, value_name = "N", help_heading = "Remote")]
+    in_flight: Option<String>,
+    /// Rows that stay in doubt: hold them, or resend them, which may pay twice [default: hold]
+    #[arg(long, value_name = "WHAT", help_heading = "Money")]
+    in_doubt: Option<String>,
+    /// Send rows again that changed after they were submitted, and pay for them again
+    #[arg(long, help_heading = "Money")]
+    pub(crate) resubmit_changed: bool,
+    /// Send rows that were paid for in another batch of this ledger already
+    #[arg(long, help_heading = "Money")]
+    pub(crate) allow_repeat: bool,
+}
+
+/// Where videos go.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Output {
+    /// The output tree [default: videos]
+    #[arg(long, value_name = "DIR")]
+    out: Option<String>,
+    /// How videos are named: {scene} {id} {batch} {duration} {model} {mode} and own columns [default: {scene}/{id}.mp4]
+    #[arg(long, value_name = "TEMPLATE")]
+    name: Option<String>,
+}
+
+/// Flags of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The manifest (CSV)
+    pub(crate) manifest: PathBuf,
+    /// The batch's name [default: the manifest's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) batch: Option<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Flags of `status`.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Only this batch
+    #[arg(long, value_name = "NAME")]
+    pub(crate) batch: Option<String>,
+    /// List every row that needs a person, not only the first twenty
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// Flags of `collect`.
+#[derive(Debug, Args)]
+pub(crate) struct Collect {
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Flags of `resolve`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("verdict").required(true).args(["made", "not_made", "drop"]))]
+#[command(group = ArgGroup::new("which").required(true).args(["row", "all"]))]
+pub(crate) struct Resolve {
+    /// The row, by its id or name
+    pub(crate) row: Option<String>,
+    /// Every row that is held
+    #[arg(long, conflicts_with = "made")]
+    pub(crate) all: bool,
+    /// It was made: this task
+    #[arg(long, value_name = "TASK_ID")]
+    pub(crate) made: Option<String>,
+    /// It was not made: send it with the next run
+    #[arg(long)]
+    pub(crate) not_made: bool,
+    /// Give it up
+    #[arg(long)]
+    pub(crate) drop: bool,
+    /// Only in this batch
+    #[arg(long, value_name = "NAME")]
+    pub(crate) batch: Option<String>,
+}
+
+/// Flags of `retry`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["rows", "all"]))]
+pub(crate) struct Retry {
+    /// Rows, by their ids or names
+    pub(crate) rows: Vec<String>,
+    /// Every row that failed
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Only in this batch
+    #[arg(long, value_name = "NAME")]
+    pub(crate) batch: Option<String>,
+}
+
+/// Flags of `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Only this batch
+    #[arg(long, value_name = "NAME")]
+    pub(crate) batch: Option<String>,
+}
+
+/// Flags of `simulate`.
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// The port on 127.0.0.1; 0 for a free one
+    #[arg(long, default_value_t = 8099)]
+    pub(crate) port: u16,
+    /// Tasks take this many times less
+    #[arg(long, default_value_t = 1.0, value_name = "TIMES")]
+    pub(crate) speed: f64,
+    /// How long tasks take, from..to
+    #[arg(long, default_value = "2s..6s", value_name = "SPANS")]
+    pub(crate) task_time: String,
+    /// Tasks that may run at once, or none for any number
+    #[arg(long, default_value = "5", value_name = "N")]
+    pub(crate) in_flight: String,
+    /// Creations allowed in a time, such as 20/min
+    #[arg(long, value_name = "RATE")]
+    pub(crate) rate: Option<String>,
+    /// What goes wrong: NAME, NAME=chance or NAME=chance:span; `--fault list` names them all
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub(crate) faults: Vec<String>,
+    /// What chance begins with
+    #[arg(long, default_value_t = 7)]
+    pub(crate) seed: u64,
+    /// External ids are a label only: neither unique nor looked up
+    #[arg(long)]
+    pub(crate) no_lookup: bool,
+    /// Tasks cannot be listed
+    #[arg(long)]
+    pub(crate) no_list: bool,
+    /// Answers are wrapped as some gateways do it
+    #[arg(long)]
+    pub(crate) wrapped: bool,
+    /// How long a link lives
+    #[arg(long, default_value = "1h", value_name = "SPAN")]
+    pub(crate) link_for: String,
+    /// How long a new task cannot be seen
+    #[arg(long, default_value = "0s", value_name = "SPAN")]
+    pub(crate) visible_after: String,
+    /// Fill videos up to this size
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) video_bytes: Option<u64>,
+    /// Keep the tasks in this file, so that a restart has them again
+    #[arg(long, value_name = "PATH")]
+    pub(crate) world: Option<PathBuf>,
+    /// What stands before /v1, such as /kling
+    #[arg(long, default_value = "", value_name = "PATH")]
+    pub(crate) prefix: String,
+}
+
+impl Cli {
+    /// The flags as a layer of settings.
+    pub(crate) fn layer(&self) -> Layer {
+        let mut flags = vec![(Key::State, self.global.state.clone()), (Key::LogFormat, self.global.log_format.clone())];
+        match &self.verb {
+            Verb::Run(run) => {
+                flags.extend(run.remote.flags());
+                flags.extend(run.output.flags());
+                flags.push((Key::Rate, run.rate.clone()));
+                flags.push((Key::InFlight, run.in_flight.clone()));
+                flags.push((Key::InDoubt, run.in_doubt.clone()));
+            }
+            Verb::Check(check) => flags.extend(check.output.flags()),
+            Verb::Collect(collect) => flags.extend(collect.remote.flags()),
+            Verb::Status(_) | Verb::Resolve(_) | Verb::Retry(_) | Verb::Verify(_) | Verb::Simulate(_) => {}
+        }
+        Layer::from_flags(flags)
+    }
+}
+
+impl Remote {
+    fn flags(&self) -> Vec<(Key, Option<String>)> {
+        vec![
+            (Key::Gateway, self.gateway.clone()),
+            (Key::BaseUrl, self.base_url.clone()),
+            (Key::Account, self.account.clone()),
+            (Key::RequestTimeout, self.request_timeout.clone()),
+            (Key::MinPoll, self.min_poll.clone()),
+            (Key::Deadline, self.deadline.clone()),
+            (Key::SettleAfter, self.settle_after.clone()),
+            (Key::Downloads, self.downloads.clone()),
+        ]
+    }
+}
+
+impl Output {
+    fn flags(&self) -> Vec<(Key, Option<String>)> {
+        vec![(Key::Out, self.out.clone()), (Key::Name, self.name.clone())]
+    }
+}

@@ -1,0 +1,161 @@
+//! From a checked manifest to jobs in the ledger: whole or not at all. A row that may have been paid is never made to be
+//! sent again unless the user said so.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use crate::config::Settings;
+use crate::domain::{BatchId, BatchName, FailureCause, Job, JobEvent, JobId, RowKey, StateCode};
+use crate::plan::{Ask, Paid, Plan, Remember, Step, Survey};
+use crate::store::{Batch, Filter};
+
+use super::super::exit::Exit;
+use super::super::failure::Failure;
+use super::super::wiring::{self, Opened};
+use super::check;
+
+/// Jobs that are looked through at a time.
+const PAGE: usize = 1000;
+
+/// Whether rows that may have been paid already are sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// They are: the user said so.
+    Sent,
+    /// They are not.
+    Left,
+}
+
+/// A manifest, admitted.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) batch: BatchId,
+    /// Changed rows that were left as they were.
+    pub(super) conflicts: u64,
+}
+
+/// Checks the manifest, and admits it when it has no problem.
+pub(super) async fn admit(
+    opened: &Opened,
+    settings: &Settings,
+    manifest: &Path,
+    name: BatchName,
+    changed: Again,
+    repeated: Again,
+) -> Result<Admitted, Failure> {
+    let store = &opened.store;
+    let batch = store.batches().await?.into_iter().find(|batch| batch.name == name);
+    let ask = ask(Some(opened), settings, manifest, name.clone(), batch.clone())?;
+    let plan = survey(ask.clone()).await?;
+    if plan.problem_count > 0 {
+        return Err(check::rejection(manifest, &plan));
+    }
+    if repeated == Again::Left
+        && let Some((other, rows)) = plan.paid_elsewhere.iter().next()
+    {
+        let words = format!("{rows} rows ask for videos that were submitted in batch {other:?} already");
+        return Err(Failure::new(Exit::Rejected, words)
+            .hint(format!("to go on with that batch: --batch {other:?}"))
+            .hint("to have them made and paid for again: --allow-repeat"));
+    }
+    let planned = match &batch {
+        Some(batch) => store.tally(Some(batch.id)).await?.planned,
+        None => 0,
+    };
+    let gone = planned > plan.planned;
+    let conflicts = if changed == Again::Sent { 0 } else { plan.changed };
+    let as_before = batch
+        .as_ref()
+        .filter(|batch| batch.columns == plan.columns && batch.out == ask.out && batch.manifest == ask.manifest);
+    let nothing_new = plan.new + plan.updated + plan.moved == 0 && (plan.changed == 0 || changed == Again::Left);
+    if let Some(batch) = as_before.filter(|_| nothing_new && !gone) {
+        return Ok(Admitted { batch: batch.id, conflicts });
+    }
+    let batch = store.open_batch(name, ask.out.clone(), plan.columns.clone(), ask.manifest.clone()).await?;
+    let remember = if gone { Remember::Planned } else { Remember::Nothing };
+    let mut survey = Survey::begin(Ask { batch: Some(batch.clone()), remember, ..ask })?;
+    while let Some(steps) = survey.next().await? {
+        take(opened, batch.id, steps, changed).await?;
+    }
+    let keys = survey.finish().await?.keys;
+    if gone {
+        withdraw(opened, batch.id, &keys).await?;
+    }
+    Ok(Admitted { batch: batch.id, conflicts })
+}
+
+/// What a survey of this manifest is made of.
+pub(super) fn ask(
+    opened: Option<&Opened>,
+    settings: &Settings,
+    manifest: &Path,
+    name: BatchName,
+    batch: Option<Batch>,
+) -> Result<Ask, Failure> {
+    // A batch keeps its output tree unless another is named.
+    let out = match &batch {
+        Some(batch) if !settings.out_named => batch.out.clone(),
+        Some(_) | None => wiring::absolute(&settings.out)?,
+    };
+    Ok(Ask {
+        manifest: wiring::absolute(manifest)?,
+        store: opened.map(|opened| std::sync::Arc::clone(&opened.store)),
+        name,
+        batch,
+        out,
+        template: settings.name.clone(),
+        remember: Remember::Nothing,
+    })
+}
+
+/// Reads a manifest through without acting on it.
+pub(super) async fn survey(ask: Ask) -> Result<Plan, Failure> {
+    let mut survey = Survey::begin(ask)?;
+    while survey.next().await?.is_some() {}
+    Ok(survey.finish().await?)
+}
+
+async fn take(opened: &Opened, batch: BatchId, steps: Vec<Step>, changed: Again) -> Result<(), Failure> {
+    let mut added = Vec::new();
+    for step in steps {
+        let (job, event) = match step {
+            Step::Add(job) => {
+                added.push(job);
+                continue;
+            }
+            Step::Change { paid: Paid::Perhaps, .. } if changed == Again::Left => continue,
+            Step::Change { job, effect, content, .. } => (job, JobEvent::Changed { effect: Box::new(effect), content }),
+            Step::Move { job, output } => (job, JobEvent::Moved { output }),
+        };
+        let Some(job) = opened.store.job(job).await? else { continue };
+        // One that runs is left alone until it has ended.
+        if job.admits(&event, opened.clock.now()) {
+            opened.ledger.record(&job, event).await?;
+        }
+    }
+    if !added.is_empty() {
+        opened.store.admit(batch, added, opened.clock.now()).await?;
+    }
+    Ok(())
+}
+
+/// Rows that the manifest has no more, and that were never sent, are not sent any more either.
+async fn withdraw(opened: &Opened, batch: BatchId, keys: &HashSet<RowKey>) -> Result<(), Failure> {
+    let mut after = JobId(0);
+    loop {
+        let filter = Filter { batch: Some(batch), states: vec![StateCode::Planned], named: None };
+        let planned = opened.store.jobs(filter, after, PAGE).await?;
+        let Some(last) = planned.last() else { return Ok(()) };
+        after = last.id;
+        let gone: Vec<Job> = planned.into_iter().filter(|job| !keys.contains(&job.key)).collect();
+        let (never_sent, sent): (Vec<Job>, Vec<Job>) = gone.into_iter().partition(|job| job.attempt.is_none());
+        for job in sent {
+            let words = "its row is no longer in the manifest".to_owned();
+            opened.ledger.record(&job, JobEvent::Refused { cause: FailureCause::Input { words } }).await?;
+        }
+        let never_sent: Vec<JobId> = never_sent.iter().map(|job| job.id).collect();
+        if !never_sent.is_empty() {
+            opened.store.withdraw(batch, never_sent).await?;
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `nightreel check`: every problem of a manifest, and what a run would do. Reads only, also beside a run.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::config::Settings;
+use crate::plan::Plan;
+
+use super::super::args::{Check, Global};
+use super::super::exit::Exit;
+use super::super::failure::Failure;
+use super::super::{terminal, wiring};
+use super::admit;
+
+/// Problems that are shown in the terminal.
+const SHOWN: usize = 20;
+
+pub(in crate::cli) async fn check(args: &Check, global: &Global, settings: &Settings) -> Result<Exit, Failure> {
+    let name = wiring::batch_name(args.batch.as_deref(), &args.manifest)?;
+    let store = wiring::open_to_read(settings)?;
+    let batch = match &store {
+        Some(store) => store.batches().await?.into_iter().find(|batch| batch.name == name),
+        None => None,
+    };
+    let mut ask = admit::ask(None, settings, &args.manifest, name, batch)?;
+    ask.store = store;
+    let plan = admit::survey(ask).await?;
+    if plan.problem_count > 0 {
+        return Err(rejection(&args.manifest, &plan));
+    }
+    if global.json {
+        terminal::json(&plan);
+        return Ok(Exit::Done);
+    }
+    let mut text = String::new();
+    for (line, label) in &plan.conflicts {
+        text.push_str(&format!(
+            "line {line}: {label} changed after it was submitted: not sent again unless you say --resubmit-changed\n"
+        ));
+    }
+    for (other, rows) in &plan.paid_elsewhere {
+        text.push_str(&format!(
+            "{rows} rows were submitted in batch {other:?} already: --batch {other:?} goes on with it\n"
+        ));
+    }
+    text.push_str(&format!("{}: {} rows, no problems\n{}\n", args.manifest.display(), plan.rows, counts(&plan)));
+    terminal::out(&text);
+    Ok(Exit::Done)
+}
+
+/// The plan in one line: `1840 done, 12 changed, 148 new`.
+fn counts(plan: &Plan) -> String {
+    let always = [("done", plan.done), ("changed", plan.changed), ("new", plan.new)];
+    let sometimes = [
+        ("planned", plan.planned),
+        ("updated", plan.updated),
+        ("running", plan.running),
+        ("failed", plan.failed),
+        ("held", plan.held),
+        ("stuck", plan.stuck),
+    ];
+    let sometimes = sometimes.into_iter().filter(|(_, count)| *count > 0);
+    let words: Vec<String> =
+        always.into_iter().chain(sometimes).map(|(word, count)| format!("{count} {word}")).collect();
+    words.join(", ")
+}
+
+/// What is said of a manifest that has problems.
+pub(super) fn rejection(manifest: &Path, plan: &Plan) -> Failure {
+    let mut text = String::new();
+    for problem in plan.problems.iter().take(SHOWN) {
+        let column = if problem.column.is_empty() { String::new() } else { format!(", {}", problem.column) };
+        let found = if problem.found.is_empty() { String::new() } else { format!(" (found: {})", problem.found) };
+        text.push_str(&format!(
+            "line {}{column}: {}{found}; expected: {}\n",
+            problem.line, problem.what, problem.expected
+        ));
+    }
+    let hidden = plan.problem_count.saturating_sub(SHOWN as u64);
+    if hidden > 0 {
+        text.push_str(&format!("… and {hidden} more: nightreel check {} --json\n", manifest.display()));
+    }
+    let count = plan.problem_count;
+    let noun = if count == 1 { "problem" } else { "problems" };
+    let mut details = serde_json::to_value(plan).unwrap_or(Value::Null);
+    details["manifest"] = json!(manifest.display().to_string());
+    Failure::new(Exit::Rejected, format!("{}: {count} {noun}; nothing was submitted", manifest.display()))
+        .details(text, details)
+}

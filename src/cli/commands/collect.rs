@@ -1,0 +1,18 @@
+//! `nightreel collect`: fetches what is paid for, from the ledger alone. Submits nothing.
+
+use crate::config::Settings;
+use crate::pipeline::Gate;
+
+use super::super::args::Global;
+use super::super::exit::Exit;
+use super::super::failure::Failure;
+use super::super::signals::Signals;
+use super::super::wiring;
+use super::session::{self, Decision};
+
+pub(in crate::cli) async fn collect(global: &Global, settings: &Settings, signals: &Signals) -> Result<Exit, Failure> {
+    let opened = wiring::must_open(settings)?;
+    let remote = wiring::remote(settings, &opened).await?;
+    let decide = async { Ok(Decision { gate: Gate::Closed, changed: 0 }) };
+    session::drive(&opened, remote, settings, global, signals, decide).await
+}

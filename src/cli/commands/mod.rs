@@ -1,0 +1,12 @@
+//! The verbs, one file each.
+
+mod admit;
+pub(super) mod check;
+pub(super) mod collect;
+pub(super) mod resolve;
+pub(super) mod retry;
+pub(super) mod run;
+mod session;
+pub(super) mod simulate;
+pub(super) mod status;
+pub(super) mod verify;

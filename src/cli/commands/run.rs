@@ -1,0 +1,37 @@
+//! `nightreel run`: collects what is paid, checks the manifest whole, submits what is left, collects it.
+
+use crate::config::Settings;
+use crate::pipeline::Gate;
+
+use super::super::args::{Global, Run};
+use super::super::exit::Exit;
+use super::super::failure::Failure;
+use super::super::signals::Signals;
+use super::super::wiring;
+use super::admit::{self, Again};
+use super::session::{self, Decision};
+
+pub(in crate::cli) async fn run(
+    args: &Run,
+    global: &Global,
+    settings: &Settings,
+    signals: &Signals,
+) -> Result<Exit, Failure> {
+    if args.manifest.is_none() && !settings.state.exists() {
+        return Err(Failure::new(Exit::Usage, "which manifest? There is no ledger to go on with yet")
+            .hint("nightreel run MANIFEST --gateway simulator"));
+    }
+    let opened = wiring::open(settings)?;
+    let remote = wiring::remote(settings, &opened).await?;
+    let decide = async {
+        let Some(manifest) = &args.manifest else {
+            return Ok(Decision { gate: Gate::Open(None), changed: 0 });
+        };
+        let changed = if args.resubmit_changed { Again::Sent } else { Again::Left };
+        let repeated = if args.allow_repeat { Again::Sent } else { Again::Left };
+        let name = wiring::batch_name(args.batch.as_deref(), manifest)?;
+        let admitted = admit::admit(&opened, settings, manifest, name, changed, repeated).await?;
+        Ok(Decision { gate: Gate::Open(Some(admitted.batch)), changed: admitted.conflicts })
+    };
+    session::drive(&opened, remote, settings, global, signals, decide).await
+}

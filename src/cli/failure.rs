@@ -1,0 +1,156 @@
+//! What is said when a command cannot do what it was asked: what, why, what to type. The only place where an error's chain
+//! is printed, and where an error becomes an exit code.
+
+use std::error::Error;
+
+use serde_json::json;
+
+use crate::config::ConfigError;
+use crate::domain::Invalid;
+use crate::gateway::kling::BuildError;
+use crate::ledger::RecordError;
+use crate::pipeline::download;
+use crate::plan::SurveyError;
+use crate::simulator::StartError;
+use crate::sink::SinkError;
+use crate::store::StoreError;
+use crate::store::sqlite::OpenError;
+
+use super::exit::Exit;
+
+/// Why a command ended without doing what it was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    error: Box<dyn Error + Send + Sync>,
+    hints: Vec<String>,
+    /// What is told before it: for people, for programs.
+    details: Option<(String, serde_json::Value)>,
+}
+
+impl Failure {
+    /// A failure that says it all in one sentence.
+    pub(crate) fn new(exit: Exit, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { exit, error: error.into(), hints: Vec::new(), details: None }
+    }
+
+    /// With what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// With what is told before it.
+    pub(crate) fn details(mut self, text: String, json: serde_json::Value) -> Self {
+        self.details = Some((text, json));
+        self
+    }
+
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let details = self.details.as_ref().map_or("", |(text, _)| text);
+        let mut text = format!("{details}error: {}\n", self.error);
+        for cause in causes(self.error.as_ref()) {
+            text.push_str(&format!("  because: {cause}\n"));
+        }
+        for hint in &self.hints {
+            text.push_str(&format!("hint: {hint}\n"));
+        }
+        text
+    }
+
+    /// For programs.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        let because: Vec<String> = causes(self.error.as_ref()).collect();
+        let mut value = self.details.as_ref().map_or_else(|| json!({}), |(_, json)| json.clone());
+        value["error"] = json!({ "message": self.error.to_string(), "because": because, "hints": self.hints });
+        value["exit_code"] = json!(self.exit.number());
+        value
+    }
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = String> + 'a {
+    std::iter::successors(error.source(), |cause: &&'a (dyn Error + 'static)| (*cause).source())
+        .map(ToString::to_string)
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match &error {
+            OpenError::Held { pid, .. } => {
+                let hint = pid.map_or_else(
+                    || "wait for it to end; `nightreel status` works meanwhile".to_owned(),
+                    |pid| format!("wait for it, or end it with: kill {pid}; `nightreel status` works meanwhile"),
+                );
+                Self::new(Exit::Locked, error).hint(hint)
+            }
+            OpenError::Newer { .. } => Self::new(Exit::Usage, error).hint("use the newer nightreel that wrote it"),
+            OpenError::Older { .. } => {
+                Self::new(Exit::Usage, error).hint("any `nightreel run` or `nightreel collect` brings it up to date")
+            }
+            OpenError::NotALedger { .. } => Self::new(Exit::Usage, error).hint("name the ledger with --state PATH"),
+            OpenError::NetworkFilesystem { .. } => {
+                Self::new(Exit::Usage, error).hint("name a place on a local disk with --state PATH")
+            }
+            OpenError::Unusable { .. } | OpenError::Engine { .. } => Self::new(Exit::Unwritable, error),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full | StoreError::ReadOnly => Self::new(Exit::Unwritable, error)
+                .hint("make room, then run the same command again: what was paid is known or will be asked for"),
+            StoreError::Conflict { .. } | StoreError::Damaged(_) | StoreError::Engine(_) | StoreError::Closed => {
+                Self::new(Exit::Internal, error)
+            }
+        }
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Store(store) => store.into(),
+            illegal @ RecordError::Illegal { .. } => Self::new(Exit::Internal, illegal),
+        }
+    }
+}
+
+impl From<SurveyError> for Failure {
+    fn from(error: SurveyError) -> Self {
+        match error {
+            SurveyError::Store(store) => store.into(),
+            usage @ (SurveyError::Manifest(_) | SurveyError::Template(_)) => Self::new(Exit::Usage, usage),
+            SurveyError::Scratch(_) => {
+                Self::new(Exit::Unwritable, error).hint("make room where temporary files go (TMPDIR)")
+            }
+            SurveyError::Broken => Self::new(Exit::Internal, error),
+        }
+    }
+}
+
+macro_rules! usage {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::new(Exit::Usage, error)
+            }
+        }
+    )*};
+}
+
+usage!(ConfigError, Invalid, BuildError, StartError);
+
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Self {
+        Self::new(Exit::Unwritable, error)
+    }
+}
+
+impl From<download::BuildError> for Failure {
+    fn from(error: download::BuildError) -> Self {
+        Self::new(Exit::Internal, error)
+    }
+}

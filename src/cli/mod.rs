@@ -1,0 +1,101 @@
+//! The command line: arguments to settings, settings to parts, parts to a verb, its end to an exit code.
+
+mod args;
+mod commands;
+mod exit;
+mod failure;
+mod log;
+mod progress;
+mod signals;
+mod terminal;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::config::{Layer, Settings};
+
+use args::{Cli, Verb};
+use exit::Exit;
+use failure::Failure;
+use signals::Signals;
+
+/// Does what the command line says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => {
+            let exit = if told.use_stderr() { Exit::Usage } else { Exit::Done };
+            // Help and usage that cannot be printed have no reader.
+            drop(told.print());
+            return ExitCode::from(exit.number());
+        }
+    };
+    let exit = start(&cli).unwrap_or_else(|failure| {
+        if cli.global.json {
+            terminal::json(&failure.json());
+        }
+        terminal::err(&failure.text());
+        failure.exit
+    });
+    ExitCode::from(exit.number())
+}
+
+fn start(cli: &Cli) -> Result<Exit, Failure> {
+    let settings = settings(cli)?;
+    log::start(settings.log_format);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Internal, error))?;
+    let outcome = runtime.block_on(async {
+        let signals = Signals::listen().map_err(|error| Failure::new(Exit::Internal, error))?;
+        tokio::select! {
+            outcome = dispatch(cli, &settings, &signals) => outcome,
+            () = signals.second() => Ok(Exit::Interrupted),
+        }
+    });
+    // What still runs in the background (a name being looked up) must not keep the process.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn dispatch(cli: &Cli, settings: &Settings, signals: &Signals) -> Result<Exit, Failure> {
+    let global = &cli.global;
+    let quick = async {
+        match &cli.verb {
+            Verb::Run(run) => commands::run::run(run, global, settings, signals).await,
+            Verb::Collect(_) => commands::collect::collect(global, settings, signals).await,
+            Verb::Simulate(simulate) => commands::simulate::simulate(simulate, global, signals).await,
+            Verb::Check(check) => commands::check::check(check, global, settings).await,
+            Verb::Status(status) => commands::status::status(status, global, settings).await,
+            Verb::Resolve(resolve) => commands::resolve::resolve(resolve, global, settings).await,
+            Verb::Retry(retry) => commands::retry::retry(retry, global, settings).await,
+            Verb::Verify(verify) => commands::verify::verify(verify, global, settings).await,
+        }
+    };
+    match &cli.verb {
+        // These end in order by themselves.
+        Verb::Run(_) | Verb::Collect(_) | Verb::Simulate(_) => quick.await,
+        Verb::Check(_) | Verb::Status(_) | Verb::Resolve(_) | Verb::Retry(_) | Verb::Verify(_) => {
+            tokio::select! {
+                outcome = quick => outcome,
+                () = signals.first() => Ok(Exit::Interrupted),
+            }
+        }
+    }
+}
+
+/// File, environment, flags.
+fn settings(cli: &Cli) -> Result<Settings, Failure> {
+    let default = std::path::Path::new("nightreel.toml");
+    let file = match &cli.global.config {
+        Some(path) => Layer::from_file(path).map_err(crate::config::ConfigError::from)?,
+        None if default.exists() => Layer::from_file(default).map_err(crate::config::ConfigError::from)?,
+        None => Layer::default(),
+    };
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let environment = Layer::from_variables(variables).map_err(crate::config::ConfigError::from)?;
+    Ok(Settings::settle(&[file, environment, cli.layer()])?)
+}

@@ -1,0 +1,182 @@
+//! The closing summary: what was made, what failed and why, what is in doubt, what may have been paid, what to type next.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::domain::{BatchId, JobId, State, StateCode, Tally};
+use crate::store::{Filter, Store, StoreError};
+
+use super::results::cause;
+
+/// Rows that are named for each cause.
+const NAMED: usize = 5;
+/// Rows in trouble that are shown, unless all are asked for.
+const SHOWN: usize = 20;
+const PAGE: usize = 1000;
+
+/// Rows that failed for one cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failures {
+    /// Why.
+    pub cause: String,
+    /// How many.
+    pub rows: u64,
+    /// The first of them, by name.
+    pub named: Vec<String>,
+}
+
+/// A row that needs a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Trouble {
+    /// Its name.
+    pub id: String,
+    /// Held or stuck.
+    pub state: StateCode,
+    /// Why.
+    pub cause: String,
+    /// Its scene.
+    pub scene: String,
+    /// When its request was sent.
+    pub submitted: String,
+    /// What was sent as `external_task_id`.
+    pub external_task_id: String,
+    /// What the remote calls it, where that is known.
+    pub task_id: Option<String>,
+}
+
+/// How things stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// The counts.
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// What failed, by cause, the most frequent first.
+    pub failures: Vec<Failures>,
+    /// Rows that are held or stuck; the first twenty, unless all were asked for.
+    pub troubles: Vec<Trouble>,
+    /// Tasks that belong to other accounts than the one that was used, by account.
+    pub elsewhere: BTreeMap<String, u64>,
+    /// What to type next.
+    pub next: Vec<String>,
+}
+
+/// How many rows in trouble are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// The first twenty.
+    First,
+    /// All.
+    All,
+}
+
+impl Summary {
+    /// Gathers how things stand, in one batch or in all.
+    pub async fn gather(store: &dyn Store, batch: Option<BatchId>, show: Show) -> Result<Self, StoreError> {
+        let mut summary = Self { tally: store.tally(batch).await?, ..Self::default() };
+        let mut failures: BTreeMap<String, (u64, Vec<String>)> = BTreeMap::new();
+        let mut after = JobId(0);
+        if summary.tally.failed + summary.tally.held + summary.tally.stuck == 0 {
+            return Ok(summary);
+        }
+        loop {
+            let states = vec![StateCode::Failed, StateCode::Held, StateCode::Stuck];
+            let jobs = store.jobs(Filter { batch, states, named: None }, after, PAGE).await?;
+            let Some(last) = jobs.last() else { break };
+            after = last.id;
+            for job in jobs {
+                if let State::Failed { cause } = &job.state {
+                    let (rows, named) = failures.entry(cause.to_string()).or_default();
+                    *rows += 1;
+                    if named.len() < NAMED {
+                        named.push(job.label.clone());
+                    }
+                } else if show == Show::All || summary.troubles.len() < SHOWN {
+                    summary.troubles.push(Trouble {
+                        cause: cause(&job),
+                        state: job.state.code(),
+                        scene: job.effect.scene.clone(),
+                        submitted: job
+                            .attempt
+                            .as_ref()
+                            .map_or_else(String::new, |sent| format!("{:.0}", sent.started_at)),
+                        external_task_id: job
+                            .attempt
+                            .as_ref()
+                            .map_or_else(String::new, |sent| sent.client_ref.to_string()),
+                        task_id: job.task().map(ToString::to_string),
+                        id: job.label,
+                    });
+                }
+            }
+        }
+        summary.failures = failures.into_iter().map(|(cause, (rows, named))| Failures { cause, rows, named }).collect();
+        summary.failures.sort_by_key(|failures| std::cmp::Reverse(failures.rows));
+        Ok(summary)
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let tally = &self.tally;
+        let counts = [
+            ("done", tally.done),
+            ("planned", tally.planned),
+            ("submitting or in doubt", tally.submitting),
+            ("waiting at the remote", tally.waiting),
+            ("ready to collect", tally.ready),
+            ("failed", tally.failed),
+            ("held", tally.held),
+            ("stuck", tally.stuck),
+        ];
+        let mut line = |words: String| {
+            text.push_str(&words);
+            text.push('\n');
+        };
+        line(format!("{:>8} rows", tally.rows));
+        for (word, count) in counts.into_iter().filter(|(word, count)| *count > 0 || *word == "done") {
+            line(format!("{count:>8} {word}"));
+        }
+        line(format!("{:>8} requests that may have been paid", tally.submissions));
+        for failures in &self.failures {
+            let more = failures.rows - failures.named.len() as u64;
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            line(format!("failed, {} rows: {}\n  {}{more}", failures.rows, failures.cause, failures.named.join(", ")));
+        }
+        for trouble in &self.troubles {
+            line(format!("{}: {} ({}): {}", trouble.state.word(), trouble.id, trouble.scene, trouble.cause));
+            let task = trouble.task_id.as_ref().map_or_else(String::new, |task| format!(", task {task}"));
+            line(format!("  sent {} as {}{task}", trouble.submitted, trouble.external_task_id));
+        }
+        let hidden = (tally.held + tally.stuck).saturating_sub(self.troubles.len() as u64);
+        if hidden > 0 {
+            line(format!("… and {hidden} more rows that are held or stuck: nightreel status --all"));
+        }
+        for (account, tasks) in &self.elsewhere {
+            line(format!("{tasks} rows belong to another account, {account}: name it to collect them"));
+        }
+        if !self.next.is_empty() {
+            line("next:".to_owned());
+            for next in &self.next {
+                line(format!("  {next}"));
+            }
+        }
+        text
+    }
+
+    /// One line, for mails and logs.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let tally = &self.tally;
+        let mut text = format!("{} of {} rows done", tally.done, tally.rows);
+        for (word, count) in
+            [("failed", tally.failed), ("held", tally.held), ("stuck", tally.stuck), ("open", tally.open())]
+        {
+            if count > 0 {
+                text.push_str(&format!(", {count} {word}"));
+            }
+        }
+        text
+    }
+}

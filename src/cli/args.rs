@@ -26,7 +26,7 @@ Settings: nightreel.toml, then NIGHTREEL_* variables, then flags.";
 
 /// Overnight batches of Kling video effects: a manifest goes in, paid-once videos come out
 #[derive(Debug, Parser)]
-#[command(name = "nightreel", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "nightreel", version, after_help = EXIT_CODES, max_term_width = 100, args_override_self = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use crate::domain::{ClientRef, Job, JobEvent, Observation, Progress, State, StateCode};
+use crate::domain::{ClientRef, Job, JobEvent, State, StateCode, TaskId};
 use crate::gateway::{Listed, Observed};
 use crate::ledger::RecordError;
 use crate::pace::Backoff;
@@ -63,7 +63,8 @@ async fn look(shared: Arc<Shared>, job: Job) -> Result<(), RecordError> {
     let quiet_until = since.checked_add(shared.settings.settle_after).unwrap_or(Timestamp::MAX);
     let quiet = shared.now() >= quiet_until;
     match find(&shared, &attempt.client_ref, quiet).await {
-        Look::Found(observation) => adopt(&shared, &job, observation).await,
+        // How far it is, the watch stage asks: from here on the job is its.
+        Look::Found(task) => shared.record(&job, JobEvent::Found { task }).await.map(drop),
         Look::Absent if !quiet => {
             let due_at = shared.after(LOOKS.after(looks + 1)).min(quiet_until);
             shared.record(&job, JobEvent::LookedAbsent { due_at }).await.map(drop)
@@ -110,7 +111,7 @@ fn unsettled(shared: &Shared) -> JobEvent {
 
 /// What looking for a row brought.
 enum Look {
-    Found(Observation),
+    Found(TaskId),
     Absent,
     CannotAsk,
     Unclear { wait: Option<Duration> },
@@ -124,7 +125,7 @@ async fn find(shared: &Shared, client_ref: &ClientRef, thorough: bool) -> Look {
         match gateway.find(client_ref).await {
             Observed::Seen(observation) => {
                 shared.answered();
-                return Look::Found(observation);
+                return Look::Found(observation.task);
             }
             Observed::NotVisible => shared.answered(),
             Observed::Unclear { retry_after, .. } => return Look::Unclear { wait: retry_after },
@@ -149,7 +150,7 @@ async fn find_listed(shared: &Shared, client_ref: &ClientRef) -> Look {
                 let last = tasks.len() < PAGE as usize;
                 let ours = tasks.into_iter().find(|task| task.client_ref.as_ref() == Some(client_ref));
                 if let Some(observation) = ours {
-                    return Look::Found(observation);
+                    return Look::Found(observation.task);
                 }
                 if last {
                     return Look::Absent;
@@ -164,15 +165,4 @@ async fn find_listed(shared: &Shared, client_ref: &ClientRef) -> Look {
     }
     // More tasks than we page through: where the reference itself could be asked for, that answer stands.
     if shared.parts.gateway.capabilities().find { Look::Absent } else { Look::CannotAsk }
-}
-
-/// The remote has it: it is ours, and what was said of it counts at once.
-async fn adopt(shared: &Shared, job: &Job, observation: Observation) -> Result<(), RecordError> {
-    let took_ms = observation.took.and_then(|took| u64::try_from(took.as_millis()).ok());
-    let found = shared.record(job, JobEvent::Found { task: observation.task }).await?;
-    match observation.progress {
-        Progress::Pending { .. } => Ok(()),
-        Progress::Succeeded { link } => shared.record(&found, JobEvent::Succeeded { link, took_ms }).await.map(drop),
-        Progress::Failed { words } => shared.record(&found, JobEvent::TaskFailed { words }).await.map(drop),
-    }
 }

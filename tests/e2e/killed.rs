@@ -1,0 +1,57 @@
+//! SIGKILL after every event of the ledger: the next run goes on, and nothing is paid twice.
+
+use crate::support::World;
+
+const KILL: &str = "NIGHTREEL_KILL_AFTER_EVENT";
+const ROWS: usize = 3;
+
+/// Runs until it kills itself after `events` events; `false` when it came to its end before.
+fn killed_after(world: &World, events: usize, more: &[&str]) -> bool {
+    let output = world.command(&world.kling(more)).env(KILL, events.to_string()).output().unwrap();
+    match output.status.code() {
+        None => true,
+        Some(0) => false,
+        Some(code) => panic!("exit {code}\n{}", String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
+#[test]
+fn a_run_killed_after_any_event_is_taken_up_without_paying_twice() {
+    let world = World::new(&[]);
+    let manifest = world.manifest("m.csv", ROWS);
+    let manifest = manifest.to_str().unwrap();
+    let mut events = 0;
+    loop {
+        events += 1;
+        // Each time another ledger, another batch and so other videos.
+        let (state, batch) = (format!("state/{events}.db"), format!("after{events}"));
+        let more = [manifest, "--state", &state, "--batch", &batch, "--out", &batch];
+        if !killed_after(&world, events, &more) {
+            break;
+        }
+        world.run(&more).exits(0);
+        assert_eq!(world.tasks().len(), ROWS * events, "killed after event {events}");
+        let made: Vec<_> = world.tasks().iter().map(|task| task["video_sha256"].to_string()).collect();
+        for row in world.results(&batch).values() {
+            let bytes = std::fs::read(world.path(&batch).join(&row["file"])).unwrap();
+            let right = format!("{:?}", crate::support::sha256(&bytes));
+            assert!(made.contains(&right), "{} after event {events}: {made:?}", row["id"]);
+            assert_eq!(row["state"], "done");
+        }
+    }
+    assert!(events > 4 * ROWS, "only {events} events: the kill point was not met");
+}
+
+#[test]
+fn a_run_killed_over_and_over_comes_to_its_end() {
+    let world = World::new(&["--fault", "truncate=0.2", "--fault", "lose-answer=0.2"]);
+    let manifest = world.manifest("m.csv", 4);
+    let mut runs = 0;
+    // Two events each, one row at a time: an intent, and what became of it.
+    while killed_after(&world, 2, &[manifest.to_str().unwrap(), "--in-flight", "1"]) {
+        runs += 1;
+        assert!(runs < 300, "it never ends");
+    }
+    assert!(runs >= 8, "{runs}");
+    world.paid_once(4);
+}

@@ -1,0 +1,35 @@
+//! The account's limits, judged by the remote: used, and never passed, even just after a kill.
+
+use std::time::{Duration, Instant};
+
+use crate::support::World;
+
+#[test]
+fn neither_rate_nor_parallel_limit_is_passed_across_a_kill() {
+    let world = World::new(&["--task-time", "300ms..500ms"]);
+    let manifest = world.manifest("m.csv", 40);
+    let mut args = world.kling(&[manifest.to_str().unwrap()]);
+    args.extend(["--rate", "20/s", "--in-flight", "4"]);
+    let mut first = world.command(&args).spawn().unwrap();
+    let begun = Instant::now();
+    while world.tasks().len() < 6 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "nothing is submitted");
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    world.nightreel(&args).exits(0);
+    let stats = world.stats();
+    assert_eq!(stats["peak_parallel"], 4, "{stats}");
+    assert!(stats["peak_per_second"].as_u64().unwrap() <= 20, "{stats}");
+    assert!(stats["closest_queries_ms"].as_i64().unwrap() >= 25, "{stats}");
+    world.paid_once(40);
+}
+
+#[test]
+fn a_remote_that_allows_less_is_waited_for() {
+    let world = World::new(&["--in-flight", "2"]);
+    let manifest = world.manifest("m.csv", 6);
+    world.run(&[manifest.to_str().unwrap()]).exits(0);
+    assert_eq!(world.stats()["peak_parallel"], 2);
+    world.paid_once(6);
+}

@@ -1,0 +1,69 @@
+//! SIGINT and SIGTERM: an end in order within ten seconds, or at once.
+
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use crate::support::World;
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// Waits until the remote has made `tasks` tasks.
+fn until(world: &World, tasks: usize) {
+    let begun = Instant::now();
+    while world.tasks().len() < tasks {
+        assert!(begun.elapsed() < Duration::from_secs(30), "nothing is submitted");
+    }
+}
+
+#[test]
+fn an_interrupted_run_says_so_in_time_and_goes_on_later() {
+    for name in ["INT", "TERM"] {
+        let world = World::new(&["--task-time", "1s..2s"]);
+        let manifest = world.manifest("m.csv", 12);
+        let args = world.kling(&[manifest.to_str().unwrap()]);
+        let mut run = world.command(&args).spawn().unwrap();
+        until(&world, 4);
+        signal(&run, name);
+        let begun = Instant::now();
+        assert_eq!(run.wait().unwrap().code(), Some(5), "{name}");
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        world.nightreel(&args).exits(0);
+        world.paid_once(12);
+    }
+}
+
+#[test]
+fn a_request_without_an_answer_does_not_keep_an_interrupted_run() {
+    let world = World::new(&["--fault", "hang-answer"]);
+    let manifest = world.manifest("m.csv", 2);
+    let mut args = world.kling(&[manifest.to_str().unwrap()]);
+    args.extend(["--request-timeout", "2m"]);
+    let mut run = world.command(&args).spawn().unwrap();
+    until(&world, 2);
+    signal(&run, "INT");
+    let begun = Instant::now();
+    assert_eq!(run.wait().unwrap().code(), Some(5));
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    // What was cut off is asked for: the remote has it.
+    world.run(&[manifest.to_str().unwrap()]).exits(0);
+    world.paid_once(2);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let world = World::new(&["--fault", "hang-answer"]);
+    let manifest = world.manifest("m.csv", 1);
+    let mut run = world.command(&world.kling(&[manifest.to_str().unwrap()])).spawn().unwrap();
+    until(&world, 1);
+    signal(&run, "INT");
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(300) {
+        std::hint::spin_loop();
+    }
+    signal(&run, "INT");
+    assert_eq!(run.wait().unwrap().code(), Some(5));
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}

@@ -1,0 +1,204 @@
+//! A folder of its own for each test, a simulator, and the judge: what the remote made against what lies on the disk.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+/// A key that would be seen if it went anywhere.
+pub(crate) const KEY: &str = "sk-recognisable-5eed5eed";
+
+/// Flags that make a night last seconds.
+pub(crate) const QUICK: [&str; 10] =
+    ["--rate", "500/s", "--in-flight", "8", "--settle-after", "400ms", "--min-poll", "30ms", "--request-timeout", "3s"];
+
+/// A place to work in, with a remote.
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    pub(crate) base_url: String,
+    simulator: Child,
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "\n--- stdout\n{}\n--- stderr\n{}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.out, self.err))
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let ran = Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) };
+        assert!(!ran.out.contains(KEY) && !ran.err.contains(KEY), "the key was shown:\n{}{}", ran.out, ran.err);
+        ran
+    }
+}
+
+impl World {
+    /// A remote with tasks of 40 to 120 ms, and `flags`.
+    pub(crate) fn new(flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut simulator = Command::new(env!("CARGO_BIN_EXE_nightreel"));
+        simulator.args(["simulate", "--port", "0", "--task-time", "40ms..120ms", "--in-flight", "none", "--quiet"]);
+        simulator.args(flags).env_clear().env("NIGHTREEL_SIMULATOR_KEY", KEY);
+        let mut simulator = simulator.current_dir(&folder).stdout(Stdio::piped()).spawn().unwrap();
+        let mut base_url = String::new();
+        BufReader::new(simulator.stdout.as_mut().unwrap()).read_line(&mut base_url).unwrap();
+        let base_url = base_url.trim().to_owned();
+        assert!(base_url.starts_with("http://127.0.0.1:"), "{base_url}");
+        Self { folder, base_url, simulator }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// A manifest of `rows` rows with ids and an image URL each.
+    pub(crate) fn manifest(&self, name: &str, rows: usize) -> PathBuf {
+        let mut text = "id,scene,images,duration\n".to_owned();
+        for row in 0..rows {
+            text.push_str(&format!("row{row},squish,https://example.com/{name}/{row}.jpg,5\n"));
+        }
+        self.write(name, text)
+    }
+
+    /// The binary in this folder, with a key and nothing else from outside.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nightreel"));
+        command.args(args).current_dir(&self.folder).env_clear().env("NIGHTREEL_API_KEY", KEY);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn nightreel(&self, args: &[&str]) -> Ran {
+        self.command(args).output().unwrap().into()
+    }
+
+    /// The flags of a run against this remote, which can look everything up.
+    pub(crate) fn kling<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        let mut args = vec!["run"];
+        args.extend(more);
+        args.extend(["--gateway", "kling", "--base-url", &self.base_url]);
+        args.extend(QUICK);
+        args
+    }
+
+    pub(crate) fn run(&self, more: &[&str]) -> Ran {
+        self.nightreel(&self.kling(more))
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        self.nightreel(&["status", "--json"]).exits(0).json()
+    }
+
+    pub(crate) fn stats(&self) -> Value {
+        self.get("/_simulator/stats")
+    }
+
+    pub(crate) fn tasks(&self) -> Vec<Value> {
+        self.get("/_simulator/tasks").as_array().unwrap().clone()
+    }
+
+    /// One request by hand: no client of the project's judges the project.
+    fn get(&self, path: &str) -> Value {
+        let host = self.base_url.trim_start_matches("http://").split('/').next().unwrap().to_owned();
+        let mut stream = TcpStream::connect(&host).unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+
+    /// Every row of results.csv by its id.
+    pub(crate) fn results(&self, out: &str) -> BTreeMap<String, HashMap<String, String>> {
+        let mut reader = csv::Reader::from_path(self.path(out).join("results.csv")).unwrap();
+        let rows = reader.deserialize().map(|row| row.unwrap());
+        rows.map(|row: HashMap<String, String>| (row["id"].clone(), row)).collect()
+    }
+
+    /// The remote was paid once for each of `rows` rows, every video is the one that it made, and nothing else is there.
+    #[track_caller]
+    pub(crate) fn paid_once(&self, rows: usize) {
+        let tasks = self.tasks();
+        assert_eq!(tasks.len(), rows, "the remote was paid {} times for {rows} rows", tasks.len());
+        self.every_video_is_right(rows);
+        assert_eq!(self.stats()["keys_leaked"], 0);
+    }
+
+    /// `rows` rows are done, each with the video that the remote made for its task.
+    #[track_caller]
+    pub(crate) fn every_video_is_right(&self, rows: usize) {
+        let made: HashMap<String, String> = self
+            .tasks()
+            .iter()
+            .filter_map(|task| Some((task["task_id"].as_str()?.to_owned(), task["video_sha256"].as_str()?.to_owned())))
+            .collect();
+        let results = self.results("videos");
+        let done: Vec<_> = results.values().filter(|row| row["state"] == "done").collect();
+        assert_eq!(done.len(), rows);
+        for row in done {
+            let bytes = fs::read(self.path("videos").join(&row["file"])).unwrap();
+            assert_eq!(sha256(&bytes), row["sha256"], "{} on the disk", row["id"]);
+            assert_eq!(made[&row["task_id"]], row["sha256"], "{} at the remote", row["id"]);
+        }
+        let partial = files(&self.path("videos")).into_iter().filter(|file| file.contains(".part")).collect::<Vec<_>>();
+        assert_eq!(partial, Vec::<String>::new());
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.simulator.kill().unwrap();
+        self.simulator.wait().unwrap();
+    }
+}
+
+/// Every file below `folder`, relative to it.
+pub(crate) fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path.strip_prefix(folder).unwrap().display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

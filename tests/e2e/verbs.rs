@@ -1,0 +1,262 @@
+//! What a person types: each verb, its words and its exit code.
+
+use std::fs;
+
+use crate::support::{QUICK, World, files};
+
+#[test]
+fn a_second_run_submits_nothing_and_says_so() {
+    let world = World::new(&[]);
+    let manifest = world.manifest("m.csv", 5);
+    let manifest = manifest.to_str().unwrap();
+    let first = world.run(&[manifest, "--json"]).exits(0).json();
+    assert_eq!((&first["done"], &first["submissions"], &first["submitted_now"]), (&5.into(), &5.into(), &5.into()));
+    let again = world.run(&[manifest]).exits(0);
+    assert!(again.out.starts_with("nothing was submitted"), "{}", again.out);
+    assert_eq!(world.stats()["creations"], 5);
+    let check = world.nightreel(&["check", manifest]).exits(0);
+    assert!(check.out.contains("5 done, 0 changed, 0 new"), "{}", check.out);
+    let quiet = world.run(&[manifest, "--quiet"]).exits(0);
+    assert_eq!((quiet.out.as_str(), quiet.err.as_str()), ("", ""));
+}
+
+#[test]
+fn status_has_every_count() {
+    let world = World::new(&[]);
+    world.run(&[world.manifest("m.csv", 2).to_str().unwrap()]).exits(0);
+    let status = world.status();
+    for key in ["rows", "planned", "submitting", "waiting", "ready", "done", "failed", "held", "stuck", "submissions"] {
+        assert!(status[key].is_u64(), "{key}: {status}");
+    }
+}
+
+#[test]
+fn what_was_paid_is_collected_when_manifest_and_images_are_gone() {
+    let world = World::new(&["--task-time", "400ms"]);
+    let photo = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/photos/hopper.jpg")).unwrap();
+    world.write("p/a.jpg", &photo);
+    let manifest = world.write("m.csv", "id,scene,images,duration\na,squish,p/a.jpg,5\nb,hug_pro,p/a.jpg|p/a.jpg,\n");
+    let args = world.kling(&[manifest.to_str().unwrap()]);
+    // Killed once both are accepted.
+    let killed = world.command(&args).env("NIGHTREEL_KILL_AFTER_EVENT", "4").output().unwrap();
+    assert_eq!(killed.status.code(), None);
+    fs::remove_dir_all(world.path("p")).unwrap();
+    fs::remove_file(&manifest).unwrap();
+    world.nightreel(&["collect", "--settle-after", "400ms", "--min-poll", "50ms"]).exits(0);
+    world.paid_once(2);
+}
+
+#[test]
+fn a_rejected_manifest_still_has_what_was_paid_collected() {
+    let world = World::new(&["--task-time", "300ms"]);
+    let manifest = world.manifest("m.csv", 2);
+    let args = world.kling(&[manifest.to_str().unwrap()]);
+    let killed = world.command(&args).env("NIGHTREEL_KILL_AFTER_EVENT", "4").output().unwrap();
+    assert_eq!(killed.status.code(), None);
+    fs::write(&manifest, "id,scene,images,duration\nrow0,squish,,5\n").unwrap();
+    std::thread::park_timeout(std::time::Duration::from_millis(400));
+    let rejected = world.nightreel(&args).exits(7);
+    assert!(rejected.err.contains("line 2, images"), "{}", rejected.err);
+    assert_eq!(world.status()["done"], 2);
+    world.paid_once(2);
+}
+
+#[test]
+fn held_rows_are_settled_by_hand() {
+    let world = World::new(&["--no-lookup", "--no-list", "--fault", "lose-answer=0.4"]);
+    let manifest = world.manifest("m.csv", 16);
+    let mut args =
+        vec!["run", manifest.to_str().unwrap(), "--gateway", "kling-compatible", "--base-url", &world.base_url];
+    args.extend(QUICK);
+    let held = world.nightreel(&[&args[..], &["--json"]].concat()).exits(4).json();
+    let rows: Vec<String> =
+        held["troubles"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
+    assert!(rows.len() >= 3, "{held}");
+    let image = format!("https://example.com/m.csv/{}.jpg", rows[0].trim_start_matches("row"));
+    let task = world.tasks().into_iter().find(|task| task["images"][0] == image.as_str()).unwrap();
+    world.nightreel(&["resolve", &rows[0], "--made", task["task_id"].as_str().unwrap()]).exits(0);
+    world.nightreel(&["resolve", &rows[1], "--drop"]).exits(0);
+    world.nightreel(&["resolve", &rows[2], "--not-made"]).exits(0);
+    world.nightreel(&["resolve", "row99", "--drop"]).exits(2);
+    assert_eq!(world.tasks().len(), 16, "settling sends nothing");
+    world.nightreel(&["collect", "--min-poll", "50ms"]).exits(4);
+    let results = world.results("videos");
+    assert_eq!((results[&rows[0]]["state"].as_str(), results[&rows[1]]["state"].as_str()), ("done", "failed"));
+    assert_eq!(world.tasks().len(), 16, "collecting sends nothing");
+    world.nightreel(&args).exits(4);
+    assert_eq!(world.tasks().len(), 17, "the one that was not made is sent");
+}
+
+#[test]
+fn failed_rows_are_tried_again_only_when_asked() {
+    let world = World::new(&["--fault", "fail=0.5", "--seed", "3"]);
+    let manifest = world.manifest("m.csv", 10);
+    let manifest = manifest.to_str().unwrap();
+    let first = world.run(&[manifest]).exits(3);
+    assert!(first.out.contains("Failure to pass the risk control system"), "{}", first.out);
+    let failed = world.status()["failed"].as_u64().unwrap();
+    assert!((1..10).contains(&failed));
+    world.run(&[manifest]).exits(3);
+    assert_eq!(world.tasks().len(), 10, "nothing is sent again by itself");
+    let planned = world.nightreel(&["retry", "--all", "--json"]).exits(0).json();
+    assert_eq!(planned["planned"], failed);
+    assert_eq!(world.tasks().len(), 10, "retry itself sends nothing");
+    let again = world.run(&[manifest]);
+    assert!(matches!(again.code, Some(0 | 3)), "{}", again.err);
+    assert_eq!(world.tasks().len() as u64, 10 + failed);
+    world.nightreel(&["retry", "row99"]).exits(2);
+}
+
+#[test]
+fn a_missing_video_is_fetched_again_and_not_paid_again() {
+    let world = World::new(&[]);
+    let manifest = world.manifest("m.csv", 4);
+    world.run(&[manifest.to_str().unwrap()]).exits(0);
+    world.nightreel(&["verify"]).exits(0);
+    fs::remove_file(world.path("videos/squish/row1.mp4")).unwrap();
+    fs::write(world.path("videos/squish/row2.mp4"), "other").unwrap();
+    world.write("videos/mine.mp4", "foreign");
+    let found = world.nightreel(&["verify", "--json"]).exits(3).json();
+    assert_eq!(found["missing"][0], "squish/row1.mp4");
+    assert_eq!(found["changed"][0], "squish/row2.mp4");
+    assert_eq!(found["foreign"][0], "mine.mp4");
+    world.nightreel(&["collect", "--min-poll", "50ms"]).exits(0);
+    fs::remove_file(world.path("videos/squish/row2.mp4")).unwrap();
+    world.nightreel(&["verify"]).exits(3);
+    world.nightreel(&["collect", "--min-poll", "50ms"]).exits(0);
+    world.paid_once(4);
+}
+
+#[test]
+fn a_foreign_file_is_never_overwritten() {
+    let world = World::new(&[]);
+    let manifest = world.manifest("m.csv", 1);
+    world.write("videos/squish/row0.mp4", "somebody's");
+    world.run(&[manifest.to_str().unwrap()]).exits(0);
+    assert_eq!(fs::read(world.path("videos/squish/row0.mp4")).unwrap(), b"somebody's");
+    world.paid_once(1);
+}
+
+#[test]
+fn two_runs_do_not_share_a_ledger() {
+    let world = World::new(&["--task-time", "5s"]);
+    let manifest = world.manifest("m.csv", 1);
+    let args = world.kling(&[manifest.to_str().unwrap()]);
+    let mut first = world.command(&args).spawn().unwrap();
+    while world.tasks().is_empty() {}
+    let second = world.nightreel(&args).exits(6);
+    assert!(second.err.contains(&format!("process {}", first.id())), "{}", second.err);
+    world.nightreel(&["status"]).exits(0);
+    world.nightreel(&["check", manifest.to_str().unwrap()]).exits(0);
+    first.kill().unwrap();
+    first.wait().unwrap();
+}
+
+#[test]
+fn a_changed_row_is_a_conflict_and_not_paid_again_unless_asked() {
+    let world = World::new(&[]);
+    let row = |image: &str| format!("id,scene,images,duration\nanna,squish,https://example.com/{image}.jpg,5\n");
+    let manifest = world.write("m.csv", row("one"));
+    let manifest = manifest.to_str().unwrap();
+    world.run(&[manifest]).exits(0);
+    world.write("m.csv", row("two"));
+    let check = world.nightreel(&["check", manifest]).exits(0);
+    assert!(
+        check.out.contains("line 2: anna changed") && check.out.contains("0 done, 1 changed, 0 new"),
+        "{}",
+        check.out
+    );
+    world.run(&[manifest]).exits(4);
+    assert_eq!(world.tasks().len(), 1);
+    world.run(&[manifest, "--resubmit-changed"]).exits(0);
+    assert_eq!(world.tasks().len(), 2);
+}
+
+#[test]
+fn rows_that_were_paid_in_another_batch_are_not_paid_again_by_a_new_name() {
+    let world = World::new(&[]);
+    let manifest = world.manifest("m.csv", 2);
+    let manifest = manifest.to_str().unwrap();
+    world.run(&[manifest]).exits(0);
+    let again = world.run(&[manifest, "--batch", "other", "--out", "other"]).exits(7);
+    assert!(again.err.contains("--batch \"m\"") && again.err.contains("--allow-repeat"), "{}", again.err);
+    assert_eq!(world.tasks().len(), 2);
+    world.run(&[manifest, "--batch", "other", "--out", "other", "--allow-repeat"]).exits(0);
+    assert_eq!(world.tasks().len(), 4);
+}
+
+#[test]
+fn rows_taken_out_of_the_manifest_before_they_were_sent_are_not_sent() {
+    let world = World::new(&["--fault", "no-balance-after=3"]);
+    let manifest = world.manifest("m.csv", 6);
+    let manifest = manifest.to_str().unwrap();
+    world.run(&[manifest]).exits(8);
+    assert_eq!(world.status()["planned"], 4);
+    world.manifest("m.csv", 4);
+    world.run(&[manifest]).exits(8);
+    let status = world.status();
+    assert_eq!((&status["rows"], &status["planned"]), (&4.into(), &2.into()), "{status}");
+}
+
+#[test]
+fn an_account_without_balance_or_with_a_dead_key_is_paused_and_the_rest_collected() {
+    let world = World::new(&["--fault", "no-balance-after=4"]);
+    let manifest = world.manifest("m.csv", 8);
+    let paused = world.run(&[manifest.to_str().unwrap()]).exits(8);
+    assert!(paused.err.contains("the balance is used up"), "{}", paused.err);
+    let status = world.status();
+    assert_eq!((&status["done"], &status["planned"], &status["failed"]), (&3.into(), &5.into(), &0.into()));
+
+    let world = World::new(&[]);
+    let manifest = world.manifest("m.csv", 2);
+    let refused = world.command(&world.kling(&[manifest.to_str().unwrap()])).env("NIGHTREEL_API_KEY", "wrong").output();
+    assert_eq!(refused.unwrap().status.code(), Some(8));
+    assert_eq!(world.status()["planned"], 2);
+}
+
+#[test]
+fn an_output_tree_that_cannot_be_written_stops_the_run_and_loses_nothing() {
+    let world = World::new(&[]);
+    let manifest = world.manifest("m.csv", 3);
+    let manifest = manifest.to_str().unwrap();
+    world.write("videos/squish", "a file where a folder should be");
+    let stopped = world.run(&[manifest]).exits(9);
+    assert!(stopped.err.contains("stopped: "), "{}", stopped.err);
+    fs::remove_file(world.path("videos/squish")).unwrap();
+    world.run(&[manifest]).exits(0);
+    world.paid_once(3);
+}
+
+#[test]
+fn bad_usage_says_what_to_type() {
+    let world = World::new(&[]);
+    let manifest = world.manifest("m.csv", 1);
+    let manifest = manifest.to_str().unwrap();
+    let cases: [(&[&str], &str); 6] = [
+        (&["run", manifest], "--gateway simulator"),
+        (&["run", manifest, "--gateway", "kling-compatible"], "--base-url"),
+        (&["run", manifest, "--gateway", "klng"], "one of"),
+        (&["run", manifest, "--gateway", "simulator", "--rate", "fast"], "20/min"),
+        (&["run", "nowhere.csv", "--gateway", "simulator"], "nowhere.csv"),
+        (&["status", "--state", "nowhere.db"], "there is no ledger yet"),
+    ];
+    for (args, words) in cases {
+        let ran = world.nightreel(args).exits(2);
+        assert!(ran.err.contains(words), "{args:?}: {}", ran.err);
+    }
+    world.write("nightreel.toml", "in_fligth = 3\n");
+    let ran = world.nightreel(&["status"]).exits(2);
+    assert!(ran.err.contains("did you mean \"in_flight\"?"), "{}", ran.err);
+}
+
+#[test]
+fn the_key_is_in_no_file() {
+    let world = World::new(&["--fault", "query-401=0.1"]);
+    let manifest = world.manifest("m.csv", 3);
+    let ran = world.command(&world.kling(&[manifest.to_str().unwrap()])).env("RUST_LOG", "trace").output().unwrap();
+    let _shown = crate::support::Ran::from(ran);
+    for file in files(world.folder.path()) {
+        let bytes = fs::read(world.path(&file)).unwrap();
+        assert!(!bytes.windows(crate::support::KEY.len()).any(|part| part == crate::support::KEY.as_bytes()), "{file}");
+    }
+}

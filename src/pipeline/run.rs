@@ -150,15 +150,15 @@ async fn until_idle(shared: &Shared, mut gate: watch::Receiver<Gate>) -> Result<
         if shared.stop.is_cancelled() {
             return Ok(());
         }
-        let open = store.open_of(shared.settings.account.clone()).await?;
+        let standing = *gate.borrow_and_update();
+        let batch = if let Gate::Open(batch) = standing { batch } else { None };
         let now = shared.now();
         if told.is_none_or(|at| now >= at) {
             told = Some(shared.after(LOOK));
-            let batch = if let Gate::Open(batch) = *gate.borrow() { batch } else { None };
             shared.tell(Notice::Counted(store.tally(batch).await?));
         }
-        let standing = *gate.borrow_and_update();
-        if is_idle(shared, standing, open).await? {
+        let left = store.left(shared.settings.account.clone(), batch).await?;
+        if is_idle(shared, standing, left) {
             return Ok(());
         }
         shared.clock.sleep(BREATH).await;
@@ -171,22 +171,15 @@ async fn until_idle(shared: &Shared, mut gate: watch::Receiver<Gate>) -> Result<
     }
 }
 
-async fn is_idle(shared: &Shared, gate: Gate, open: Tally) -> Result<bool, RecordError> {
+/// Whether nothing is left to do. `left` is of one instant: a job on its way from one state to the next is never missed.
+fn is_idle(shared: &Shared, gate: Gate, left: Tally) -> bool {
     let denied = shared.is_denied();
-    let at_remote = if denied { 0 } else { open.waiting + open.submitting };
+    let at_remote = if denied { 0 } else { left.waiting + left.submitting };
     match gate {
-        Gate::Undecided => Ok(false),
-        Gate::OneLook => {
-            let looked = *shared.looked_once.borrow() || denied;
-            Ok(looked && open.ready == 0)
-        }
-        Gate::Closed => Ok(at_remote + open.ready == 0),
-        Gate::Open(batch) => {
-            if at_remote + open.ready > 0 {
-                return Ok(false);
-            }
-            Ok(shared.is_paused() || shared.parts.ledger.store().tally(batch).await?.planned == 0)
-        }
+        Gate::Undecided => false,
+        Gate::OneLook => (*shared.looked_once.borrow() || denied) && left.ready == 0,
+        Gate::Closed => at_remote + left.ready == 0,
+        Gate::Open(_) => at_remote + left.ready == 0 && (left.planned == 0 || shared.is_paused()),
     }
 }
 

@@ -233,6 +233,10 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// a job belongs to the account of its attempt and is not ended. Does not walk the jobs that ended.
     fn open_of(&self, account: AccountName) -> BoxFuture<'_, Result<Tally, StoreError>>;
 
+    /// [`Store::open_of`] an account, with the planned jobs of one batch or of all counted beside them, at one instant: a
+    /// job that moves from one state to the other meanwhile is seen in one of them.
+    fn left(&self, account: AccountName, batch: Option<BatchId>) -> BoxFuture<'_, Result<Tally, StoreError>>;
+
     /// Removes jobs of a batch that were never sent (planned, without an attempt). Others are left. Gives the number removed.
     fn withdraw(&self, batch: BatchId, jobs: Vec<JobId>) -> BoxFuture<'_, Result<u64, StoreError>>;
 

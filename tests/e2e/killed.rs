@@ -32,6 +32,7 @@ fn a_run_killed_after_any_event_is_taken_up_without_paying_twice() {
         world.run(&more).exits(0);
         assert_eq!(world.tasks().len(), ROWS * events, "killed after event {events}");
         let made: Vec<_> = world.tasks().iter().map(|task| task["video_sha256"].to_string()).collect();
+        assert!(!made.contains(&"null".to_owned()), "{:?}", world.tasks());
         for row in world.results(&batch).values() {
             let bytes = std::fs::read(world.path(&batch).join(&row["file"])).unwrap();
             let right = format!("{:?}", crate::support::sha256(&bytes));

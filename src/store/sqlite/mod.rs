@@ -147,6 +147,10 @@ impl Store for SqliteStore {
         self.mailbox.ask(move |engine| read::open_of(engine, &account)).boxed()
     }
 
+    fn left(&self, account: AccountName, batch: Option<BatchId>) -> BoxFuture<'_, Result<Tally, StoreError>> {
+        self.mailbox.ask(move |engine| read::left(engine, &account, batch)).boxed()
+    }
+
     fn withdraw(&self, batch: BatchId, jobs: Vec<JobId>) -> BoxFuture<'_, Result<u64, StoreError>> {
         self.mailbox.ask(move |engine| write::withdraw(engine, batch, &jobs)).boxed()
     }

@@ -191,6 +191,12 @@ fn counted(engine: &Engine, statement: &str, values: impl Params) -> Result<Tall
     Ok(tally)
 }
 
+pub(super) fn left(engine: &mut Engine, account: &AccountName, batch: Option<BatchId>) -> Result<Tally, StoreError> {
+    let mut left = open_of(engine, account)?;
+    left.add(StateCode::Planned, tally(engine, batch)?.planned, 0);
+    Ok(left)
+}
+
 pub(super) fn history(engine: &mut Engine, job: JobId) -> Result<Vec<Recorded>, StoreError> {
     all(engine, sql::HISTORY, [job.0], |row| {
         Ok(Recorded { seq: row.get(0)?, at: rows::instant(1, row.get(1)?)?, event: rows::read(row, 2)? })

@@ -81,11 +81,14 @@ impl<'a> Cells<'a> {
     /// The cell's text; one that is not UTF-8 is a problem and counts as empty.
     fn text(&mut self, at: usize) -> &'a str {
         let cell = self.record.get(at).unwrap_or_default();
-        std::str::from_utf8(cell).map(str::trim).unwrap_or_else(|_| {
-            let found = String::from_utf8_lossy(cell).into_owned();
-            self.problem(at, "the text is not UTF-8", &found, "text in UTF-8");
-            ""
-        })
+        std::str::from_utf8(cell).map_or_else(
+            |_| {
+                let found = String::from_utf8_lossy(cell).into_owned();
+                self.problem(at, "the text is not UTF-8", &found, "text in UTF-8");
+                ""
+            },
+            str::trim,
+        )
     }
 
     fn scene(&mut self) -> String {

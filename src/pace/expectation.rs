@@ -61,11 +61,11 @@ impl Expectation {
             let step = late.saturating_sub(early) / 8;
             if age < early {
                 // One look halfway: a task that fails at once should not keep its slot.
-                return (early - age).min((early / 2).max(LONGEST)).max(min_poll);
+                return early.saturating_sub(age).min((early / 2).max(LONGEST)).max(min_poll);
             } else if age <= late {
                 step
             } else {
-                step + (age - late) / 2
+                step + age.saturating_sub(late) / 2
             }
         };
         wait.clamp(min_poll, LONGEST.max(min_poll).max(age / 10))
@@ -89,7 +89,7 @@ mod tests {
             age += expectation.wait_for(age, MIN_POLL);
             asked += 1;
             if age >= took {
-                return (asked, age - took);
+                return (asked, age.checked_sub(took).unwrap());
             }
         }
     }

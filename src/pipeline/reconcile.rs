@@ -130,7 +130,7 @@ async fn find(shared: &Shared, client_ref: &ClientRef, thorough: bool) -> Look {
             Observed::NotVisible => shared.answered(),
             Observed::Unclear { retry_after, .. } => return Look::Unclear { wait: retry_after },
             Observed::Paused(pause) => {
-                shared.deny(pause);
+                shared.deny(&pause);
                 return Look::Unclear { wait: None };
             }
         }
@@ -158,7 +158,7 @@ async fn find_listed(shared: &Shared, client_ref: &ClientRef) -> Look {
             }
             Listed::Unclear { retry_after, .. } => return Look::Unclear { wait: retry_after },
             Listed::Paused(pause) => {
-                shared.deny(pause);
+                shared.deny(&pause);
                 return Look::Unclear { wait: None };
             }
         }

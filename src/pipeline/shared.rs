@@ -107,7 +107,7 @@ impl Shared {
     }
 
     /// Stops submitting for the rest of the run. The first reason stands.
-    pub(super) fn pause(&self, pause: Pause) {
+    pub(super) fn pause(&self, pause: &Pause) {
         let first = self.pause.send_if_modified(|standing| {
             let first = standing.is_none();
             if first {
@@ -139,7 +139,7 @@ impl Shared {
     }
 
     /// The remote refused a question: the account is paused, and after some refusals in a row asked no more.
-    pub(super) fn deny(&self, pause: Pause) {
+    pub(super) fn deny(&self, pause: &Pause) {
         self.denials.fetch_add(1, Ordering::Relaxed);
         self.pause(pause);
     }

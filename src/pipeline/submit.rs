@@ -221,7 +221,7 @@ fn outcome(shared: &Shared, job: &Job, submitted: Submitted) -> (JobEvent, Optio
         }
         Submitted::Paused(pause) => {
             let words = pause.words.clone();
-            shared.pause(pause);
+            shared.pause(&pause);
             (JobEvent::PutOff { due_at: shared.now(), words }, None)
         }
     }

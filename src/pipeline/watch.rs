@@ -216,7 +216,7 @@ impl Stage {
                     }
                     Observed::Unclear { words, retry_after } => self.unclear(id, &words, retry_after).await,
                     Observed::Paused(pause) => {
-                        self.shared.deny(pause);
+                        self.shared.deny(&pause);
                         self.unclear(id, "the account may not ask", None).await
                     }
                 }
@@ -242,7 +242,7 @@ impl Stage {
                 return Ok(());
             }
             Listed::Paused(pause) => {
-                self.shared.deny(pause);
+                self.shared.deny(&pause);
                 self.not_before = self.shared.after(UNCLEAR.first);
                 return Ok(());
             }

@@ -65,12 +65,12 @@ pub async fn write(store: &dyn Store, out: &Path, sink: &dyn Sink) -> Result<(),
             }
         }
     }
-    let mut file = lines.into_inner().map_err(|error| error.into_error())?;
+    let mut file = lines.into_inner().map_err(csv::IntoInnerError::into_error)?;
     file.flush()?;
     let mut file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     file.rewind()?;
     sink.document(NAME, &mut |into| {
-        let mut piece = [0; 1 << 16];
+        let mut piece = vec![0; 1 << 16];
         loop {
             match file.read(&mut piece)? {
                 0 => return Ok(()),

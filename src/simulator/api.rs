@@ -46,6 +46,9 @@ const DUAL: [&str; 15] = [
     "heart_gesture_pro",
 ];
 
+/// What a query is answered by, given the id that it asks for.
+type Answer = fn(&str) -> Response;
+
 /// What a handler works with.
 #[derive(Debug, Clone)]
 pub(super) struct Ground {
@@ -211,7 +214,7 @@ async fn query(
     let mut world = shared.world();
     let told = world.query(&id, now);
     let fault = |world: &mut super::world::World| {
-        let answers: [(Kind, fn(&str) -> Response); 8] = [
+        let answers: [(Kind, Answer); 8] = [
             (Kind::Query404, |_| error(404, 1203, "The requested resource does not exist, such as the model")),
             (Kind::QueryNotFound, |id| error(400, 1201, &format!("Task not found by id/external id: {id}"))),
             (Kind::QueryTaskNotExist, |_| {
@@ -234,7 +237,7 @@ async fn query(
     drop(world);
     match told {
         None => error(400, 1201, &format!("Task not found by id/external id: {id}")),
-        Some(record) => ok(shared, ground.with_links(record), now),
+        Some(record) => ok(shared, &ground.with_links(record), now),
     }
 }
 
@@ -298,11 +301,10 @@ fn wanted(body: &[u8]) -> Result<Wanted, (u32, String)> {
     let input = &body["input"];
     for (name, allowed) in [("duration", Some(["5", "10"])), ("mode", Some(["std", "pro"])), ("model_name", None)] {
         match (&input[name], allowed) {
-            (Value::Null, _) => {}
             (Value::String(text), Some(allowed)) if !allowed.contains(&text.as_str()) => {
                 return Err(invalid(&format!("{name} {text} is not supported")));
             }
-            (Value::String(_), _) => {}
+            (Value::Null | Value::String(_), _) => {}
             _ => return Err(invalid(&format!("{name} must be a string"))),
         }
     }
@@ -333,7 +335,7 @@ fn wanted(body: &[u8]) -> Result<Wanted, (u32, String)> {
     Ok(Wanted { external: text("external_task_id"), scene, images, too_small, callback: text("callback_url") })
 }
 
-fn ok(shared: &Shared, record: Value, now: i64) -> Response {
+fn ok(shared: &Shared, record: &Value, now: i64) -> Response {
     let answered = match shared.settings.dialect {
         Dialect::Plain => json!({ "code": 0, "message": "SUCCEED", "request_id": request_id(now), "data": record }),
         Dialect::Wrapped => {

@@ -109,7 +109,9 @@ impl World {
             dice,
             stats: Stats::default(),
         };
-        tasks.into_iter().for_each(|task| world.add(task));
+        for task in tasks {
+            world.add(task);
+        }
         world
     }
 

@@ -1,4 +1,9 @@
 //! The real binary against the simulator, which runs as a process of its own and outlives every kill.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails where it cannot go on, and measures real processes by real time"
+)]
 
 mod killed;
 mod limits;

@@ -99,7 +99,7 @@ async fn look_at(
             let Some(artifact) = artifact(&job) else { continue };
             match found {
                 Found::File { sha256, bytes } if sha256 == artifact.sha256 && bytes == artifact.bytes => {
-                    findings.whole += 1
+                    findings.whole += 1;
                 }
                 Found::File { .. } => findings.changed.push(artifact.key.to_string()),
                 Found::Missing => {

@@ -155,7 +155,7 @@ impl Engine {
             Err(_) => self.freed.clear(),
         }
         for answer in answers {
-            answer(committed.as_ref().map(|()| ()).map_err(again));
+            answer(committed.as_ref().copied().map_err(again));
         }
     }
 

@@ -47,6 +47,8 @@ pub struct Manifest {
     header: Header,
     record: ByteRecord,
     rows: u64,
+    /// The file could not be read on.
+    torn: bool,
 }
 
 /// How a manifest begins.
@@ -79,10 +81,10 @@ impl Manifest {
         match reader.read_byte_record(&mut record) {
             Ok(true) => {}
             Ok(false) => return Ok(Opened::Bad(vec![header::empty()])),
-            Err(error) => return Ok(Opened::Bad(vec![torn(&error)])),
+            Err(error) => return Ok(Opened::Bad(vec![torn(1, &error)])),
         }
         Ok(match Header::read(&record) {
-            Ok(header) => Opened::Manifest(Box::new(Self { reader, lines, header, record, rows: 0 })),
+            Ok(header) => Opened::Manifest(Box::new(Self { reader, lines, header, record, rows: 0, torn: false })),
             Err(problems) => Opened::Bad(problems),
         })
     }
@@ -95,7 +97,11 @@ impl Manifest {
 
     /// The next record; `None` at the end. A manifest without any row ends with a problem that says so.
     pub fn next_record(&mut self) -> Option<Record> {
+        if self.torn {
+            return None;
+        }
         loop {
+            let begun = self.reader.position().line();
             match self.reader.read_byte_record(&mut self.record) {
                 Ok(true) => {}
                 Ok(false) if self.rows == 0 => {
@@ -107,7 +113,8 @@ impl Manifest {
                 Ok(false) => return None,
                 Err(error) => {
                     self.rows += 1;
-                    return Some(Record::Bad(vec![torn(&error)]));
+                    self.torn = true;
+                    return Some(Record::Bad(vec![torn(begun, &error)]));
                 }
             }
             if self.record.iter().all(|cell| cell.trim_ascii().is_empty()) {
@@ -124,9 +131,13 @@ impl Manifest {
 }
 
 /// The reader itself gave up on the file.
-fn torn(error: &csv::Error) -> Problem {
-    let line = error.position().map_or(1, csv::Position::line);
-    Problem::whole(line, "the file cannot be read on from here", &error.to_string(), "a readable CSV file")
+fn torn(line: u64, error: &csv::Error) -> Problem {
+    Problem::whole(
+        line,
+        "the file cannot be read on from here",
+        &error.to_string(),
+        "rows that end, in a readable file",
+    )
 }
 
 #[cfg(test)]

@@ -87,6 +87,15 @@ fn a_row_with_too_few_or_too_many_cells_is_told() {
     );
 }
 
+#[test]
+fn a_quote_that_is_never_closed_is_told_where_it_begins_and_does_not_take_the_memory() {
+    let mut text = b"scene,images,duration\nsquish,a.jpg,5\nsquish,\"b.jpg,5\n".to_vec();
+    text.resize(4 << 20, b'x');
+    let (rows, problems) = read(&text);
+    assert_eq!((rows.len(), problems.len(), problems[0].line), (1, 1, 3), "{problems:?}");
+    assert!(problems[0].found.contains("quote"), "{problems:?}");
+}
+
 proptest! {
     #[test]
     fn no_file_makes_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {

@@ -134,7 +134,8 @@ pub struct Plan {
     pub moved: u64,
     /// The first changed rows, by line and name.
     pub conflicts: Vec<(u64, String)>,
-    /// Rows that are new here, but perhaps paid in another batch, by its name.
+    /// New rows whose very video was perhaps paid for already: in another batch, or in this one under another id; by the
+    /// batch's name.
     pub paid_elsewhere: BTreeMap<String, u64>,
     /// Problems, by line; the first ten thousand.
     pub problems: Vec<Problem>,
@@ -352,9 +353,8 @@ impl Survey {
 
     async fn ask_elsewhere(&mut self, added: Vec<(u64, Digest)>) -> Result<(), SurveyError> {
         let Some(store) = &self.ask.store else { return Ok(()) };
-        let batch = self.ask.batch.as_ref().map(|batch| batch.id);
         let contents = added.iter().map(|(_, content)| *content).collect();
-        for elsewhere in store.paid_elsewhere(batch, contents).await?.into_iter().flatten() {
+        for elsewhere in store.paid_elsewhere(contents).await?.into_iter().flatten() {
             *self.plan.paid_elsewhere.entry(elsewhere.to_string()).or_default() += 1;
         }
         Ok(())

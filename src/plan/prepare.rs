@@ -13,7 +13,7 @@ use crate::store::NewJob;
 /// The longest part of a label that comes from an image's name.
 const LONGEST_STEM: usize = 60;
 /// Digits of the content's digest in a label.
-const DIGITS: usize = 8;
+const DIGITS: usize = 12;
 
 /// A row that could be admitted.
 #[derive(Debug)]

@@ -3,5 +3,5 @@
 mod results;
 mod summary;
 
-pub use results::{ReportError, write as write_results};
+pub use results::{RESULTS, ReportError, write as write_results};
 pub use summary::{Failures, Show, Summary, Trouble};

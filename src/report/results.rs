@@ -11,7 +11,7 @@ use crate::sink::{Sink, SinkError};
 use crate::store::{Batch, Filter, Store, StoreError};
 
 /// The document's name in the output tree.
-const NAME: &str = "results.csv";
+pub const RESULTS: &str = "results.csv";
 /// The columns that every row has.
 const COLUMNS: [&str; 11] =
     ["batch", "id", "scene", "state", "file", "sha256", "bytes", "task_id", "submitted", "finished", "cause"];
@@ -69,7 +69,7 @@ pub async fn write(store: &dyn Store, out: &Path, sink: &dyn Sink) -> Result<(),
     file.flush()?;
     let mut file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     file.rewind()?;
-    sink.document(NAME, &mut |into| {
+    sink.document(RESULTS, &mut |into| {
         let mut piece = vec![0; 1 << 16];
         loop {
             match file.read(&mut piece)? {

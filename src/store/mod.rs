@@ -191,13 +191,8 @@ pub trait Store: fmt::Debug + Send + Sync {
         asks: Vec<(Option<BatchId>, RowKey, OutputKey)>,
     ) -> BoxFuture<'_, Result<Vec<Option<OutputOwner>>, StoreError>>;
 
-    /// For each content, the name of another batch that has a job of that content with a request that may have been
-    /// paid.
-    fn paid_elsewhere(
-        &self,
-        batch: Option<BatchId>,
-        contents: Vec<Digest>,
-    ) -> BoxFuture<'_, Result<Vec<Option<BatchName>>, StoreError>>;
+    /// For each content, the name of a batch that has a job of that content with a request that may have been paid.
+    fn paid_elsewhere(&self, contents: Vec<Digest>) -> BoxFuture<'_, Result<Vec<Option<BatchName>>, StoreError>>;
 
     /// Adds jobs, planned and due at `at`; a row whose key the batch has already is left as it is. Gives the number
     /// added.

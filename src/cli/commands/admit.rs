@@ -53,9 +53,21 @@ pub(super) async fn admit(
     if repeated == Again::Left
         && let Some((other, rows)) = plan.paid_elsewhere.iter().next()
     {
-        let words = format!("{rows} rows ask for videos that were submitted in batch {other:?} already");
+        let same = *other == name.as_str();
+        let words = if same {
+            format!(
+                "{rows} rows are new, but ask for videos that this batch was submitted for already, under other ids"
+            )
+        } else {
+            format!("{rows} rows ask for videos that were submitted in batch {other:?} already")
+        };
+        let hint = if same {
+            "give these rows the ids that they had, or take them out".to_owned()
+        } else {
+            format!("to go on with that batch: --batch {other:?}")
+        };
         return Err(Failure::new(Exit::Rejected, words)
-            .hint(format!("to go on with that batch: --batch {other:?}"))
+            .hint(hint)
             .hint("to have them made and paid for again: --allow-repeat"));
     }
     let planned = match &batch {

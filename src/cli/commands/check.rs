@@ -41,7 +41,7 @@ pub(in crate::cli) async fn check(args: &Check, global: &Global, settings: &Sett
     }
     for (other, rows) in &plan.paid_elsewhere {
         text.push_str(&format!(
-            "{rows} rows were submitted in batch {other:?} already: --batch {other:?} goes on with it\n"
+            "{rows} new rows ask for videos that batch {other:?} was submitted for already: not sent unless --allow-repeat\n"
         ));
     }
     text.push_str(&format!("{}: {} rows, no problems\n{}\n", args.manifest.display(), plan.rows, counts(&plan)));

@@ -58,7 +58,7 @@ pub(super) async fn drive(
         downloads: settings.downloads,
         in_doubt: settings.in_doubt,
     };
-    let before = opened.store.tally(None).await?.submissions;
+    let before = opened.store.tally(None).await?;
     let account = remote.account.clone();
     let trees = std::sync::Arc::clone(&parts.trees);
     let (pipeline, control) = Pipeline::prepare(parts, wanted, account, Gate::Undecided).await?;
@@ -93,11 +93,12 @@ pub(super) async fn drive(
         simulator.shutdown().await;
     }
     let scope = if let Gate::Open(batch) = decision.gate { batch } else { None };
-    write_results(opened, scope).await;
+    let after = opened.store.tally(None).await?;
+    write_results(opened, scope, before != after).await;
     if let Some(failure) = rejected {
         return Err(failure);
     }
-    let sent = opened.store.tally(None).await?.submissions.saturating_sub(before);
+    let sent = after.submissions.saturating_sub(before.submissions);
     close(opened, settings, global, scope, &decision, &ended, sent, &remote.account.name).await
 }
 
@@ -199,13 +200,14 @@ fn next(settings: &Settings, summary: &Summary, decision: &Decision, ended: &End
 }
 
 /// Writes `results.csv` of the output trees in question. A failure is told and changes nothing: the ledger has it all.
-async fn write_results(opened: &Opened, scope: Option<BatchId>) {
+async fn write_results(opened: &Opened, scope: Option<BatchId>, changed: bool) {
     let store = opened.store.as_ref();
     let write = async {
         let batches = store.batches().await?;
         let wanted = batches.into_iter().filter(|batch| scope.is_none_or(|scope| scope == batch.id));
         let trees: BTreeSet<_> = wanted.map(|batch| batch.out).collect();
-        for out in trees {
+        // A document of a million rows is not written again when nothing happened.
+        for out in trees.into_iter().filter(|out| changed || !out.join(report::RESULTS).exists()) {
             let sink = wiring::sink(out.clone());
             report::write_results(store, &out, sink.as_ref()).await?;
         }

@@ -100,12 +100,8 @@ impl Store for SqliteStore {
         self.mailbox.ask(move |engine| read::output_owners(engine, &out, &asks)).boxed()
     }
 
-    fn paid_elsewhere(
-        &self,
-        batch: Option<BatchId>,
-        contents: Vec<Digest>,
-    ) -> BoxFuture<'_, Result<Vec<Option<BatchName>>, StoreError>> {
-        self.mailbox.ask(move |engine| read::paid_elsewhere(engine, batch, &contents)).boxed()
+    fn paid_elsewhere(&self, contents: Vec<Digest>) -> BoxFuture<'_, Result<Vec<Option<BatchName>>, StoreError>> {
+        self.mailbox.ask(move |engine| read::paid_elsewhere(engine, &contents)).boxed()
     }
 
     fn admit(&self, batch: BatchId, jobs: Vec<NewJob>, at: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {

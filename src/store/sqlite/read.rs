@@ -65,15 +65,11 @@ pub(super) fn output_owners(
     Ok(owners)
 }
 
-pub(super) fn paid_elsewhere(
-    engine: &mut Engine,
-    batch: Option<BatchId>,
-    contents: &[Digest],
-) -> Result<Vec<Option<BatchName>>, StoreError> {
+pub(super) fn paid_elsewhere(engine: &mut Engine, contents: &[Digest]) -> Result<Vec<Option<BatchName>>, StoreError> {
     let mut statement = engine.conn.prepare_cached(sql::PAID_ELSEWHERE).map_err(failed)?;
     let mut paid = Vec::with_capacity(contents.len());
     for content in contents {
-        let mut found = statement.query(params![look_up(content), batch.map(|batch| batch.0)]).map_err(failed)?;
+        let mut found = statement.query(params![look_up(content)]).map_err(failed)?;
         let mut elsewhere = None;
         while let Some(row) = found.next().map_err(failed)? {
             if row.get::<_, [u8; 32]>(1).map_err(failed)? == *content.as_bytes() {

@@ -41,7 +41,7 @@ pub(super) const OUTPUT_OWNERS: &str = "
     WHERE jobs.output_hash = ?1 AND batches.out = ?2";
 pub(super) const PAID_ELSEWHERE: &str = "
     SELECT batches.name, jobs.content FROM jobs JOIN batches ON batches.id = jobs.batch
-    WHERE jobs.content_hash = ?1 AND jobs.submissions > 0 AND jobs.batch IS NOT ?2";
+    WHERE jobs.content_hash = ?1 AND jobs.submissions > 0";
 
 pub(super) const ADMIT: &str = "
     INSERT INTO jobs (batch, key, label, content, effect, output, columns, state, detail, due_at, output_hash, content_hash)

@@ -113,6 +113,9 @@ impl View {
             Notice::Paused { words } => self.say(&format!("paused: {words}; what is paid is still collected")),
             Notice::SinkStopped { words } => self.say(&format!("stopped: {words}")),
             _ if quiet => {}
+            Notice::Stopping => {
+                self.say("stopping: nothing more is submitted, what is paid is recorded; again to stop at once");
+            }
             Notice::Submitted { label } => self.mention(format!("submitted {label}")),
             Notice::Stored { label, file, .. } => self.mention(format!("{label} is in {file}")),
             Notice::Adopted { label } => self.say(&format!("{label}: the remote has it; not sent again")),

@@ -81,6 +81,8 @@ pub enum Notice {
         /// Why.
         words: String,
     },
+    /// The run was told to stop.
+    Stopping,
     /// Something odd that is told once.
     Odd {
         /// What.

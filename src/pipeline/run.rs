@@ -52,6 +52,8 @@ impl Control {
 
     /// No new submissions; what is paid and in flight is recorded; downloads stop at a chunk.
     pub fn stop(&self) {
+        // Nobody listening is no failure.
+        drop(self.notices.send(Notice::Stopping));
         self.stop.cancel();
     }
 

@@ -57,6 +57,8 @@ struct Stage {
     /// Nothing is asked sooner: the remote asked for a pause.
     not_before: Timestamp,
     odd: HashSet<String>,
+    /// No question is asked sooner: the run before may have asked just before this one began.
+    first_at: Timestamp,
 }
 
 /// Runs until the run stops.
@@ -68,6 +70,7 @@ pub(super) async fn run(shared: Arc<Shared>) -> Result<(), RecordError> {
         listing: false,
         not_before: Timestamp::MIN,
         odd: HashSet::new(),
+        first_at: shared.after(shared.settings.min_poll),
     };
     let mut gate = shared.gate.clone();
     loop {
@@ -101,9 +104,9 @@ pub(super) async fn run(shared: Arc<Shared>) -> Result<(), RecordError> {
 impl Stage {
     /// Every task that was not asked for yet is due now.
     fn hurry(&mut self) {
-        let now = self.shared.now();
+        let soon = self.shared.now().max(self.first_at);
         for watched in self.watched.values_mut().filter(|watched| !watched.asked) {
-            watched.next_at = watched.next_at.min(now);
+            watched.next_at = watched.next_at.min(soon);
         }
     }
 
@@ -124,23 +127,19 @@ impl Stage {
         }
     }
 
-    /// When to ask first about a task: by its age, and not at once again where its links are dead.
+    /// When to ask first about a task. An earlier run, or the question that brought a dead link, may have asked just now:
+    /// the shortest span is kept from there as well.
     fn first_question(&self, job: &Job) -> Timestamp {
+        let min_poll = self.shared.settings.min_poll;
         let dead_links = job.attempt.as_ref().map_or(0, |attempt| attempt.dead_links);
-        if dead_links > 1 {
-            return self.shared.after(UNCLEAR.after(dead_links - 1));
-        }
-        if dead_links == 1 {
-            return self.shared.now();
+        if dead_links > 0 {
+            return self.shared.after(UNCLEAR.after(dead_links).max(min_poll));
         }
         let age = self.age(job);
-        if age > self.shared.settings.min_poll && self.shared.expectation().surely_ended_after() < age {
-            return self.shared.now();
-        }
-        let wait = self.shared.expectation().wait_for(age, self.shared.settings.min_poll);
-        // What an earlier run left behind is asked for soon: it may have ended while nobody looked.
-        let soon = if age > self.shared.settings.min_poll * 4 { Duration::ZERO } else { wait };
-        self.shared.after(soon)
+        // What an earlier run left behind may have ended while nobody looked.
+        let left_behind = age > min_poll * 4;
+        let wait = if left_behind { Duration::ZERO } else { self.shared.expectation().wait_for(age, min_poll) };
+        self.shared.after(wait).max(self.first_at)
     }
 
     fn age(&self, job: &Job) -> Duration {

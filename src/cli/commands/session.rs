@@ -65,13 +65,10 @@ pub(super) async fn drive(
     let progress = Progress::start(global, control.listen(), opened.clock.clone());
     let running = tokio::spawn(pipeline.run());
     let stop = tokio::spawn({
-        let (signals, control, quiet) = (signals.clone(), control.clone(), global.quiet);
+        let (signals, control) = (signals.clone(), control.clone());
         async move {
             signals.first().await;
             control.stop();
-            if !quiet {
-                terminal::err("stopping: nothing more is submitted, what is paid is recorded; again to stop at once\n");
-            }
         }
     });
     let decided = tokio::select! {

@@ -1,4 +1,58 @@
 //! nightreel: a manifest goes in, paid-once videos come out.
+//!
+//! ```text
+//!  manifest.csv                                                            output tree
+//!       │                                                                       ▲
+//!  manifest ──rows──► plan ──steps──► store ◄──────── ledger.record(event) ──┐  │
+//!   (parse)          (survey)        (admit)                                 │  │
+//!                                      │ take_due   ┌──────── pipeline ──────┴──┼───┐
+//!                                      ├───────────►│ submit ───► gateway.submit   │
+//!                                      ├───────────►│ reconcile ► gateway.find     │
+//!                                      ├───────────►│ watch ────► gateway.observe  │
+//!                                      └───────────►│ collect ──► download ► sink  │
+//!                                                   └──────────────┬───────────────┘
+//!                                                                  │ notices (may lag, may be lost)
+//!                                                                  ▼
+//!                                                          progress · log
+//! ```
+//!
+//! Stages meet only in the ledger: a fresh start, a resume after `kill -9` and a retry next morning are the same code.
+//! The intent to submit is durable before a request leaves; an intent without an outcome is *in doubt*, and is never
+//! simply sent again.
+//!
+//! Who may use whom (lower levels only; modules of one level do not know each other; `tests/architecture.rs` keeps it):
+//!
+//! | level | modules |
+//! |---|---|
+//! | 0 | `domain` |
+//! | 1 | `pace` |
+//! | 2 | `manifest` `image` `store` `gateway` `sink` `simulator` (which uses only `pace`: it is an independent witness) |
+//! | 3 | `plan` `ledger` |
+//! | 4 | `pipeline` `report` |
+//! | 5 | `config` |
+//! | 6 | `cli` |
+//!
+//! # Glossary
+//!
+//! One word per idea, in code, SQL, command line, logs and documents.
+//!
+//! - **batch**: one manifest under one name.
+//! - **row**: a line of a manifest.
+//! - **job**: what we want; a row as the ledger knows it.
+//! - **attempt**: what we may have paid for; a job has one at a time, counted from 1.
+//! - **task**: what the remote calls an attempt.
+//! - **reference**: our own name for an attempt, sent as `external_task_id`.
+//! - **observation**: what the remote says of a task.
+//! - **artifact**: a finished video in the output tree.
+//! - **event**: one thing that happened to a job; appended, never changed.
+//! - **taken**: a job that a stage works on; nobody else is given it.
+//! - **in doubt**: nobody knows whether an attempt made a task.
+//! - **held**: in doubt, for a person to settle.
+//! - **stuck**: the remote has the task, and it was waited for in vain; asked for again by the next run.
+//! - **account**: a gateway with a key and its limits.
+//! - **slot**: one of an account's parallel generations.
+//! - **run**: one process working on a ledger.
+//! - **notice**: something worth telling while a run is on.
 
 pub mod cli;
 pub mod config;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::domain::{IllegalTransition, Job, JobEvent};
 use crate::pace::Clock;
 use crate::store::{Change, Store, StoreError};
@@ -51,7 +53,9 @@ impl Ledger {
 
     /// Records that `event` happened to `job` now, and gives the job as it is from then on. Durable once it returns.
     pub async fn record(&self, job: &Job, event: JobEvent) -> Result<Job, RecordError> {
-        let at = self.clock.now();
+        // As precise as the ledger keeps it, so that a replay gives the very same job.
+        let now = self.clock.now();
+        let at = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
         let next = job.apply(&event, at).map_err(|source| RecordError::Illegal { label: job.label.clone(), source })?;
         let change = Change { expected_version: job.version, job: next.clone(), event, at };
         self.store.commit(change).await?;

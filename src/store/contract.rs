@@ -1,1 +1,223 @@
-//! The behaviour that every store must show.
+//! The behaviour that every store must show, over whatever store it is given.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+
+use super::*;
+use crate::domain::{Artifact, ClientRef, Doubt, FailureCause, ImageSource, Images, State, TaskId};
+use crate::ledger::Ledger;
+use crate::pace::Clock;
+
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap()
+}
+
+pub(crate) fn account() -> AccountName {
+    AccountName::new("kling").unwrap()
+}
+
+pub(crate) fn row(name: &str) -> NewJob {
+    let image = ImageSource::Url(format!("https://example.com/{name}.jpg"));
+    let effect = Effect { scene: "squish".into(), images: Images::One(image), duration: None, model: None, mode: None };
+    NewJob {
+        key: RowKey::of_id(name),
+        label: name.into(),
+        content: effect.content(),
+        effect,
+        output: OutputKey::new(format!("squish/{name}.mp4")).unwrap(),
+        columns: "{}".into(),
+    }
+}
+
+/// A batch with rows named `r0`, `r1`, … that were admitted at second 0.
+pub(crate) async fn filled(store: &dyn Store, name: &str, rows: usize) -> Batch {
+    let name = BatchName::new(name).unwrap();
+    let batch = store.open_batch(name, "/videos".into(), vec!["guest".into()], "/m.csv".into()).await.unwrap();
+    let jobs = (0..rows).map(|number| row(&format!("r{number}"))).collect();
+    assert_eq!(store.admit(batch.id, jobs, at(0)).await.unwrap(), rows as u64);
+    batch
+}
+
+pub(crate) fn started(job: &Job) -> JobEvent {
+    let attempt = job.next_attempt();
+    let client_ref = ClientRef::new(format!("nr-{}-a{attempt}", job.id)).unwrap();
+    JobEvent::SubmitStarted { attempt, client_ref, account: account() }
+}
+
+fn change(job: &Job, event: JobEvent) -> Change {
+    Change { expected_version: job.version, job: job.apply(&event, at(1)).unwrap(), event, at: at(1) }
+}
+
+async fn all(store: &dyn Store) -> Vec<Job> {
+    store.jobs(Filter::default(), JobId(0), 10_000).await.unwrap()
+}
+
+/// All of it.
+pub(crate) async fn holds_for(fresh: impl Fn() -> Arc<dyn Store>) {
+    a_commit_is_guarded_and_a_conflict_spares_the_others(fresh().as_ref()).await;
+    what_is_taken_is_not_given_out_again(fresh().as_ref()).await;
+    jobs_come_when_they_are_due(fresh().as_ref()).await;
+    rows_are_admitted_once_and_withdrawn_only_unsent(fresh().as_ref()).await;
+    rows_are_known_by_key_name_and_content(fresh().as_ref()).await;
+    counts_and_replays_agree_after_any_history(fresh()).await;
+}
+
+async fn a_commit_is_guarded_and_a_conflict_spares_the_others(store: &dyn Store) {
+    filled(store, "m", 40).await;
+    let jobs = all(store).await;
+    store.commit(change(&jobs[7], started(&jobs[7]))).await.unwrap();
+    let commits = join_all(jobs.iter().map(|job| store.commit(change(job, started(job))))).await;
+    for (number, committed) in commits.iter().enumerate() {
+        assert_eq!(committed.is_err(), number == 7, "{number}: {committed:?}");
+    }
+    assert!(matches!(commits[7], Err(StoreError::Conflict { .. })));
+    let tally = store.tally(None).await.unwrap();
+    assert_eq!((tally.planned, tally.submitting, tally.submissions), (0, 40, 40));
+}
+
+async fn what_is_taken_is_not_given_out_again(store: &dyn Store) {
+    filled(store, "m", 3).await;
+    let take = |limit| store.take_due(StateCode::Planned, account(), None, at(1), limit);
+    let first = take(2).await.unwrap();
+    assert_eq!((first.jobs.len(), first.next_at.is_some()), (2, true));
+    assert_eq!(take(5).await.unwrap().jobs.len(), 1);
+    assert!(take(5).await.unwrap().jobs.is_empty());
+    store.release(first.jobs[0].id);
+    assert_eq!(take(5).await.unwrap().jobs[0].id, first.jobs[0].id);
+    // The submitter keeps what it submits; from its outcome on it is the next stage's.
+    let job = &first.jobs[1];
+    let submitting = change(job, started(job));
+    store.commit(submitting.clone()).await.unwrap();
+    let left = store.take_due(StateCode::Submitting, account(), None, at(1), 5).await.unwrap();
+    assert!(left.jobs.is_empty());
+    let accepted = change(&submitting.job, JobEvent::Accepted { task: TaskId::new("1").unwrap() });
+    store.commit(accepted).await.unwrap();
+    let waiting = store.take_due(StateCode::Waiting, account(), None, at(1), 5).await.unwrap();
+    assert_eq!(waiting.jobs.len(), 1);
+    let other = AccountName::new("other").unwrap();
+    store.release(waiting.jobs[0].id);
+    assert!(store.take_due(StateCode::Waiting, other, None, at(1), 5).await.unwrap().jobs.is_empty());
+}
+
+async fn jobs_come_when_they_are_due(store: &dyn Store) {
+    let batch = filled(store, "m", 3).await;
+    let jobs = all(store).await;
+    for (job, due) in jobs.iter().zip([30, 10, 20]) {
+        let submitting = change(job, started(job));
+        store.commit(submitting.clone()).await.unwrap();
+        let doubted = JobEvent::Doubted { doubt: Doubt::TimedOut, due_at: at(due) };
+        store.commit(change(&submitting.job, doubted)).await.unwrap();
+    }
+    let take = |now| store.take_due(StateCode::InDoubt, account(), None, at(now), 5);
+    let none = take(5).await.unwrap();
+    assert_eq!((none.jobs.len(), none.next_at), (0, Some(at(10))));
+    let two = take(20).await.unwrap();
+    assert_eq!(two.jobs.iter().map(|job| job.id).collect::<Vec<_>>(), [jobs[1].id, jobs[2].id]);
+    assert_eq!(two.next_at, Some(at(30)));
+    let tally = store.left(account(), Some(batch.id)).await.unwrap();
+    assert_eq!((tally.submitting, tally.planned), (3, 0));
+}
+
+async fn rows_are_admitted_once_and_withdrawn_only_unsent(store: &dyn Store) {
+    let batch = filled(store, "m", 3).await;
+    let again = vec![row("r0"), row("new")];
+    assert_eq!(store.admit(batch.id, again, at(2)).await.unwrap(), 1);
+    let jobs = all(store).await;
+    store.commit(change(&jobs[0], started(&jobs[0]))).await.unwrap();
+    let ids = jobs.iter().take(2).map(|job| job.id).collect();
+    assert_eq!(store.withdraw(batch.id, ids).await.unwrap(), 1);
+    let tally = store.tally(Some(batch.id)).await.unwrap();
+    assert_eq!((tally.rows, tally.planned, tally.submitting), (3, 2, 1));
+}
+
+async fn rows_are_known_by_key_name_and_content(store: &dyn Store) {
+    let batch = filled(store, "m", 2).await;
+    let keys = vec![RowKey::of_id("r1"), RowKey::of_id("r9")];
+    let known = store.known(batch.id, keys).await.unwrap();
+    assert_eq!(
+        known[0].as_ref().map(|known| (known.state, known.content)),
+        Some((StateCode::Planned, row("r1").content))
+    );
+    assert_eq!(known[1], None);
+
+    let loud = OutputKey::new("SQUISH/R1.mp4").unwrap();
+    let ask = |batch, key: &str| vec![(batch, RowKey::of_id(key), loud.clone())];
+    let owner = |out: &str, asks| store.output_owners(out.into(), asks);
+    let taken = owner("/videos", ask(None, "r1")).await.unwrap();
+    assert_eq!(taken[0].as_ref().map(|owner| owner.label.as_str()), Some("r1"));
+    assert_eq!(owner("/videos", ask(Some(batch.id), "r1")).await.unwrap(), [None], "it owns its own name");
+    assert_eq!(owner("/elsewhere", ask(None, "r1")).await.unwrap(), [None]);
+
+    assert_eq!(store.paid_elsewhere(vec![row("r0").content]).await.unwrap(), [None]);
+    let job = &all(store).await[0];
+    store.commit(change(job, started(job))).await.unwrap();
+    assert_eq!(
+        store.paid_elsewhere(vec![row("r0").content, row("r1").content]).await.unwrap(),
+        [Some(batch.name), None]
+    );
+}
+
+/// What may come to a job in its state, chosen by `dice`.
+fn some_event(job: &Job, dice: &mut fastrand::Rng) -> JobEvent {
+    let task = || TaskId::new(job.id.to_string()).unwrap();
+    let artifact = || Artifact { key: job.output.clone(), bytes: 3, sha256: Digest::of(b"abc") };
+    let due_at = at(dice.i64(0..100));
+    let choices = match job.state {
+        State::Planned { .. } => vec![started(job)],
+        State::Submitting => vec![
+            JobEvent::Accepted { task: task() },
+            JobEvent::Refused { cause: FailureCause::Dropped },
+            JobEvent::PutOff { due_at, words: "busy".into() },
+            JobEvent::Doubted { doubt: Doubt::TimedOut, due_at },
+        ],
+        State::InDoubt { .. } => vec![
+            JobEvent::LookedAbsent { due_at },
+            JobEvent::Found { task: task() },
+            JobEvent::ResendAllowed,
+            JobEvent::HeldForPerson,
+        ],
+        State::Waiting { .. } => vec![
+            JobEvent::Succeeded { link: "http://127.0.0.1/v".into(), took_ms: Some(7) },
+            JobEvent::TaskFailed { words: String::new() },
+            JobEvent::GaveUp { words: "late".into() },
+        ],
+        State::Ready { .. } => vec![
+            JobEvent::FetchFailed { due_at, words: "cut".into() },
+            JobEvent::LinkExpired,
+            JobEvent::Stored { artifact: artifact() },
+        ],
+        State::Done { .. } => vec![JobEvent::ArtifactLost { words: "gone".into() }],
+        State::Failed { .. } => vec![JobEvent::RetryAsked],
+        State::Held { .. } => vec![JobEvent::Resolved { verdict: crate::domain::Verdict::Drop }],
+        State::Stuck { .. } => vec![JobEvent::Revived],
+    };
+    choices[dice.usize(0..choices.len())].clone()
+}
+
+async fn counts_and_replays_agree_after_any_history(store: Arc<dyn Store>) {
+    let batch = filled(store.as_ref(), "m", 12).await;
+    let admitted = all(store.as_ref()).await;
+    let ledger = Ledger::new(Arc::clone(&store), Clock::system());
+    let mut dice = fastrand::Rng::with_seed(11);
+    let mut jobs = admitted.clone();
+    for _ in 0..600 {
+        let which = dice.usize(0..jobs.len());
+        let event = some_event(&jobs[which], &mut dice);
+        jobs[which] = ledger.record(&jobs[which], event).await.unwrap();
+    }
+    let mut recount = Tally::default();
+    for (before, job) in admitted.into_iter().zip(&jobs) {
+        recount.add(job.state.code(), 1, u64::from(job.submissions));
+        assert_eq!(store.job(job.id).await.unwrap().as_ref(), Some(job), "what was written is read back");
+        let history = store.history(job.id).await.unwrap();
+        let replayed = history.iter().fold(before, |job, line| job.apply(&line.event, line.at).unwrap());
+        assert_eq!(replayed, *job, "a replay gives the very same job");
+    }
+    assert_eq!(store.tally(Some(batch.id)).await.unwrap(), recount);
+    let open = store.open_of(account()).await.unwrap();
+    assert_eq!((open.submitting, open.waiting, open.ready), (recount.submitting, recount.waiting, recount.ready));
+    assert_eq!((open.held, open.stuck), (recount.held, recount.stuck));
+    assert!(!store.recent_durations(account(), 5).await.unwrap().is_empty());
+}

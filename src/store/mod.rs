@@ -4,7 +4,7 @@
 //! guarded by the job's version, together with the event that caused it, in one transaction.
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 mod lock;
 pub mod sqlite;
 

@@ -1,0 +1,105 @@
+//! The contract over SQLite, and what is SQLite's own: the file, its format, its lock.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::*;
+use crate::domain::Digest;
+use crate::store::contract;
+
+#[tokio::test]
+async fn the_contract_holds_in_memory_and_on_disk() {
+    contract::holds_for(|| -> Arc<dyn Store> { Arc::new(SqliteStore::open_in_memory().unwrap()) }).await;
+    let folder = tempfile::tempdir().unwrap();
+    let number = std::cell::Cell::new(0);
+    let next = || -> Arc<dyn Store> {
+        number.set(number.get() + 1);
+        let path = folder.path().join(format!("{}.db", number.get()));
+        Arc::new(SqliteStore::open(&path, contract::at(0)).unwrap())
+    };
+    contract::holds_for(next).await;
+}
+
+#[tokio::test]
+async fn a_ledger_is_the_same_after_it_was_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state/nightreel.db");
+    let store = SqliteStore::open(&path, contract::at(0)).unwrap();
+    let batch = contract::filled(&store, "m", 3).await;
+    let before = store.jobs(Filter::default(), JobId(0), 10).await.unwrap();
+    store.close().await.unwrap();
+    assert!(matches!(store.batches().await, Err(StoreError::Closed)));
+    drop(store);
+    let store = SqliteStore::open(&path, contract::at(0)).unwrap();
+    assert_eq!(store.jobs(Filter::default(), JobId(0), 10).await.unwrap(), before);
+    assert_eq!(store.batches().await.unwrap(), [batch]);
+}
+
+#[tokio::test]
+async fn one_process_works_on_a_ledger_and_others_may_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nightreel.db");
+    assert!(SqliteStore::open_to_read(&path).unwrap().is_none());
+    let store = SqliteStore::open(&path, contract::at(60)).unwrap();
+    contract::filled(&store, "m", 2).await;
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    for name in [&path, &link] {
+        match SqliteStore::open(name, contract::at(61)) {
+            Err(OpenError::Held { pid, since, .. }) => {
+                assert_eq!((pid, since), (Some(std::process::id()), Some(contract::at(60))));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let reader = SqliteStore::open_to_read(&path).unwrap().unwrap();
+    assert_eq!(reader.tally(None).await.unwrap().rows, 2);
+    let batch = reader.batches().await.unwrap()[0].id;
+    let refused = reader.admit(batch, vec![contract::row("x")], contract::at(0)).await;
+    assert!(matches!(refused, Err(StoreError::ReadOnly)), "{refused:?}");
+}
+
+#[test]
+fn what_is_no_ledger_or_a_newer_one_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("text.db");
+    std::fs::write(&text, "not a database, but somebody's notes, and long enough to be one").unwrap();
+    let foreign = folder.path().join("foreign.db");
+    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE theirs (a)").unwrap();
+    for path in [&text, &foreign] {
+        let before = std::fs::read(path).unwrap();
+        assert!(matches!(SqliteStore::open(path, contract::at(0)), Err(OpenError::NotALedger { .. })));
+        assert_eq!(std::fs::read(path).unwrap(), before);
+    }
+    let newer = folder.path().join("newer.db");
+    drop(SqliteStore::open(&newer, contract::at(0)).unwrap());
+    Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(SqliteStore::open(&newer, contract::at(0)), Err(OpenError::Newer { found: 99, .. })));
+}
+
+#[tokio::test]
+async fn history_can_be_neither_changed_nor_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nightreel.db");
+    let store = SqliteStore::open(&path, contract::at(0)).unwrap();
+    contract::filled(&store, "m", 1).await;
+    let job = store.job(JobId(1)).await.unwrap().unwrap();
+    let event = contract::started(&job);
+    let next = job.apply(&event, contract::at(1)).unwrap();
+    store.commit(Change { expected_version: 0, job: next, event, at: contract::at(1) }).await.unwrap();
+    drop(store);
+    let raw = Connection::open(&path).unwrap();
+    assert!(raw.execute_batch("UPDATE events SET at = 0").is_err());
+    assert!(raw.execute_batch("DELETE FROM events").is_err());
+    assert!(raw.execute_batch("UPDATE jobs SET state = 12").is_err());
+}
+
+#[test]
+fn released_migrations_are_never_edited() {
+    let digests: Vec<String> = open::MIGRATIONS
+        .iter()
+        .map(|(name, text)| format!("{name} {}", Digest::of(text.as_bytes()).short(16)))
+        .collect();
+    assert_eq!(digests, ["0001_ledger 395e92232c5d4bf0"]);
+}

@@ -29,6 +29,25 @@ const TAKEN: usize = 512;
 /// Waits after answers that said nothing.
 const UNCLEAR: Backoff = Backoff { first: Duration::from_secs(2), most: Duration::from_secs(120) };
 
+/// How remotes call tasks that have not ended (Kling and the gateways that were read), and successes whose link is not
+/// there yet.
+const KNOWN: [&str; 14] = [
+    "submitted",
+    "not_start",
+    "queued",
+    "pending",
+    "processing",
+    "in_progress",
+    "created",
+    "generating",
+    "starting",
+    "staged",
+    "in_queue",
+    "succeed",
+    "succeeded",
+    "success",
+];
+
 /// A task and when to ask about it.
 #[derive(Debug)]
 struct Watched {
@@ -283,7 +302,8 @@ impl Stage {
     }
 
     async fn still_pending(&mut self, id: JobId, status: &str) -> Result<(), RecordError> {
-        if !matches!(status, "submitted" | "processing") && self.odd.insert(status.to_owned()) {
+        let known = KNOWN.contains(&status.to_ascii_lowercase().as_str());
+        if !known && self.odd.insert(status.to_owned()) {
             let words = format!("the remote calls a task {status:?}: taken as not ended yet");
             self.shared.tell(Notice::Odd { words });
         }

@@ -204,3 +204,22 @@ async fn a_key_is_demanded_where_one_is_set() {
     assert_eq!(client.create("nr-1").await.unwrap().0, 401);
     simulator.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_callback_tells_of_the_end() {
+    use tokio::io::AsyncReadExt;
+    let receiver = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", receiver.local_addr().unwrap());
+    let (simulator, client) = start(quick()).await;
+    let body = json!({ "effect_scene": "x", "input": { "image": png(400) }, "callback_url": url });
+    let (_, made) = client.post(&body).await.unwrap();
+    let (mut call, _) = receiver.accept().await.unwrap();
+    let mut text = vec![0; 4096];
+    let mut read = 0;
+    while !String::from_utf8_lossy(&text[..read]).contains("task_result") {
+        read += call.read(&mut text[read..]).await.unwrap();
+    }
+    let told = String::from_utf8_lossy(&text[..read]).into_owned();
+    assert!(told.starts_with("POST /hook") && told.contains(made["data"]["task_id"].as_str().unwrap()), "{told}");
+    simulator.shutdown().await;
+}

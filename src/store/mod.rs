@@ -232,7 +232,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// job that moves from one state to the other meanwhile is seen in one of them.
     fn left(&self, account: AccountName, batch: Option<BatchId>) -> BoxFuture<'_, Result<Tally, StoreError>>;
 
-    /// Removes jobs of a batch that were never sent (planned, without an attempt). Others are left. Gives the number removed.
+    /// Removes planned jobs of a batch for which certainly nothing was paid. Their history stays. Others are left. Gives
+    /// the number removed.
     fn withdraw(&self, batch: BatchId, jobs: Vec<JobId>) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// A job's history, oldest first.

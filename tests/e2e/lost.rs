@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::support::{QUICK, World};
+use crate::support::World;
 
 const ROWS: usize = 500;
 const FAULTS: [&str; 21] = [
@@ -40,6 +40,8 @@ fn whatever_is_lost_every_row_is_paid_once_and_made() {
     let manifest = world.manifest("m.csv", ROWS);
     world.run(&[manifest.to_str().unwrap(), "--in-flight", "25"]).exits(0);
     world.paid_once(ROWS);
+    let stats = world.stats();
+    assert!(stats["list_requests"].as_u64().unwrap() > 0, "{stats}");
     let again = world.run(&[manifest.to_str().unwrap()]).exits(0);
     assert!(again.out.contains("nothing was submitted"), "{}", again.out);
     assert_eq!(world.tasks().len(), ROWS);
@@ -49,9 +51,7 @@ fn whatever_is_lost_every_row_is_paid_once_and_made() {
 fn where_nothing_can_be_looked_up_rows_in_doubt_are_held_and_none_is_paid_twice() {
     let world = faulty(&["--no-lookup", "--no-list"]);
     let manifest = world.manifest("m.csv", ROWS);
-    let mut args =
-        vec!["run", manifest.to_str().unwrap(), "--gateway", "kling-compatible", "--base-url", &world.base_url];
-    args.extend(QUICK);
+    let args = world.compatible(&[manifest.to_str().unwrap()]);
     world.nightreel(&args).exits(4);
     let status = world.status();
     let (done, held) = (status["done"].as_u64().unwrap(), status["held"].as_u64().unwrap());
@@ -70,9 +70,7 @@ fn where_nothing_can_be_looked_up_rows_in_doubt_are_held_and_none_is_paid_twice(
 fn a_gateway_that_wraps_its_answers_is_understood() {
     let world = World::new(&["--wrapped", "--no-list", "--prefix", "/kling"]);
     let manifest = world.manifest("m.csv", 6);
-    let mut args =
-        vec!["run", manifest.to_str().unwrap(), "--gateway", "kling-compatible", "--base-url", &world.base_url];
-    args.extend(QUICK);
+    let args = world.compatible(&[manifest.to_str().unwrap()]);
     world.nightreel(&args).exits(0);
     world.paid_once(6);
 }

@@ -111,6 +111,15 @@ impl World {
         args
     }
 
+    /// The flags of a run against this remote as a gateway that can look nothing up.
+    pub(crate) fn compatible<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        let mut args = vec!["run"];
+        args.extend(more);
+        args.extend(["--gateway", "kling-compatible", "--base-url", &self.base_url]);
+        args.extend(QUICK);
+        args
+    }
+
     pub(crate) fn run(&self, more: &[&str]) -> Ran {
         self.nightreel(&self.kling(more))
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{QUICK, World, files};
+use crate::support::{World, files};
 
 #[test]
 fn a_second_run_submits_nothing_and_says_so() {
@@ -65,9 +65,7 @@ fn a_rejected_manifest_still_has_what_was_paid_collected() {
 fn held_rows_are_settled_by_hand() {
     let world = World::new(&["--no-lookup", "--no-list", "--fault", "lose-answer=0.4"]);
     let manifest = world.manifest("m.csv", 16);
-    let mut args =
-        vec!["run", manifest.to_str().unwrap(), "--gateway", "kling-compatible", "--base-url", &world.base_url];
-    args.extend(QUICK);
+    let args = world.compatible(&[manifest.to_str().unwrap()]);
     let held = world.nightreel(&[&args[..], &["--json"]].concat()).exits(4).json();
     let rows: Vec<String> =
         held["troubles"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect();
@@ -259,4 +257,60 @@ fn the_key_is_in_no_file() {
         let bytes = fs::read(world.path(&file)).unwrap();
         assert!(!bytes.windows(crate::support::KEY.len()).any(|part| part == crate::support::KEY.as_bytes()), "{file}");
     }
+}
+
+#[test]
+fn every_verb_has_help_with_an_example() {
+    let world = World::new(&[]);
+    let top = world.nightreel(&["--help"]).exits(0);
+    for code in 0..=9 {
+        assert!(top.out.contains(&format!("\n  {code}  ")), "{}", top.out);
+    }
+    for verb in ["run", "check", "status", "collect", "resolve", "retry", "verify", "simulate"] {
+        assert!(top.out.contains(verb));
+        let help = world.nightreel(&[verb, "--help"]).exits(0);
+        assert!(help.out.contains("Example") && !help.out.contains("--key"), "{}", help.out);
+    }
+    let faults = world.nightreel(&["simulate", "--fault", "list"]).exits(0);
+    assert!(faults.out.contains("lose-answer"), "{}", faults.out);
+}
+
+#[test]
+fn logs_can_be_json_and_the_file_sets_what_flags_do_not() {
+    let world = World::new(&[]);
+    world.manifest("m.csv", 2);
+    let file = format!(
+        "gateway = \"kling\"\nbase_url = \"{}\"\nrate = \"500/s\"\nmin_poll = \"30ms\"\nlog_format = \"json\"\nout = \"made\"\n",
+        world.base_url
+    );
+    world.write("nightreel.toml", file);
+    let ran = world.command(&["run", "m.csv", "--out", "videos"]).env("RUST_LOG", "nightreel=debug").output().unwrap();
+    let ran = crate::support::Ran::from(ran).exits(0);
+    let logged: Vec<serde_json::Value> =
+        ran.err.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(logged.iter().any(|line| line["message"] == "recorded" && line["label"].is_string()), "{}", ran.err);
+    world.paid_once(2);
+}
+
+#[test]
+fn a_task_past_its_deadline_is_stuck_and_collected_by_a_later_run_without_paying_again() {
+    let world = World::new(&["--task-time", "3s"]);
+    let manifest = world.manifest("m.csv", 2);
+    let manifest = manifest.to_str().unwrap();
+    let first = world.run(&[manifest, "--deadline", "500ms"]).exits(4);
+    assert!(first.out.contains("stuck: row0"), "{}", first.out);
+    assert_eq!(world.status()["stuck"], 2);
+    std::thread::park_timeout(std::time::Duration::from_secs(3));
+    world.nightreel(&["collect", "--deadline", "500ms"]).exits(0);
+    world.paid_once(2);
+}
+
+#[test]
+fn what_the_remote_refuses_fails_with_its_words_and_is_not_paid() {
+    let world = World::new(&["--fault", "reject"]);
+    let manifest = world.manifest("m.csv", 2);
+    let ran = world.run(&[manifest.to_str().unwrap()]).exits(3);
+    assert!(ran.out.contains("refused (1301): Trigger the platform's content security policy"), "{}", ran.out);
+    assert_eq!(world.status()["submissions"], 0);
+    assert!(world.tasks().is_empty());
 }

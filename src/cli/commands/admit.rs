@@ -151,7 +151,8 @@ async fn take(opened: &Opened, batch: BatchId, steps: Vec<Step>, changed: Again)
     Ok(())
 }
 
-/// Rows that the manifest has no more, and that were never sent, are not sent any more either.
+/// Planned rows that the manifest has no more are not sent any more either. One that was paid for before (and failed, and
+/// was to be tried again) stays, as failed.
 async fn withdraw(opened: &Opened, batch: BatchId, keys: &HashSet<RowKey>) -> Result<(), Failure> {
     let mut after = JobId(0);
     loop {
@@ -160,14 +161,14 @@ async fn withdraw(opened: &Opened, batch: BatchId, keys: &HashSet<RowKey>) -> Re
         let Some(last) = planned.last() else { return Ok(()) };
         after = last.id;
         let gone: Vec<Job> = planned.into_iter().filter(|job| !keys.contains(&job.key)).collect();
-        let (never_sent, sent): (Vec<Job>, Vec<Job>) = gone.into_iter().partition(|job| job.attempt.is_none());
-        for job in sent {
+        let (unpaid, paid): (Vec<Job>, Vec<Job>) = gone.into_iter().partition(|job| job.submissions == 0);
+        for job in paid {
             let words = "its row is no longer in the manifest".to_owned();
             opened.ledger.record(&job, JobEvent::Refused { cause: FailureCause::Input { words } }).await?;
         }
-        let never_sent: Vec<JobId> = never_sent.iter().map(|job| job.id).collect();
-        if !never_sent.is_empty() {
-            opened.store.withdraw(batch, never_sent).await?;
+        let unpaid: Vec<JobId> = unpaid.iter().map(|job| job.id).collect();
+        if !unpaid.is_empty() {
+            opened.store.withdraw(batch, unpaid).await?;
         }
     }
 }

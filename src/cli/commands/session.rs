@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -17,6 +18,9 @@ use super::super::progress::Progress;
 use super::super::signals::Signals;
 use super::super::terminal;
 use super::super::wiring::{self, Opened, Remote};
+
+/// How long an interrupted run may take over its documents.
+const HASTE: Duration = Duration::from_secs(1);
 
 /// What was decided about submitting.
 #[derive(Debug)]
@@ -91,7 +95,11 @@ pub(super) async fn drive(
     }
     let scope = if let Gate::Open(batch) = decision.gate { batch } else { None };
     let after = opened.store.tally(None).await?;
-    write_results(opened, scope, before != after).await;
+    // An interrupted run ends in time: a document that would take longer is left to the next one.
+    let patience = if ended == Ended::Interrupted { HASTE } else { Duration::MAX };
+    if opened.clock.within(patience, write_results(opened, scope, before != after)).await.is_none() {
+        forget_results(opened).await?;
+    }
     if let Some(failure) = rejected {
         return Err(failure);
     }
@@ -194,6 +202,15 @@ fn next(settings: &Settings, summary: &Summary, decision: &Decision, ended: &End
     }
     next.truncate(3);
     next
+}
+
+/// Removes what is out of date, so that the next run writes it again.
+async fn forget_results(opened: &Opened) -> Result<(), Failure> {
+    for batch in opened.store.batches().await? {
+        // One that is not there is as good as removed.
+        drop(std::fs::remove_file(batch.out.join(report::RESULTS)));
+    }
+    Ok(())
 }
 
 /// Writes `results.csv` of the output trees in question. A failure is told and changes nothing: the ledger has it all.

@@ -100,7 +100,27 @@ pub(super) fn create(path: &Path) -> Result<PathBuf, OpenError> {
     }
     OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(unusable(path))?;
     // Two names of one ledger share one lock.
-    path.canonicalize().map_err(unusable(path))
+    let path = path.canonicalize().map_err(unusable(path))?;
+    if is_on_network(&path) {
+        return Err(OpenError::NetworkFilesystem { path });
+    }
+    Ok(path)
+}
+
+/// Whether the file is on a network share, where WAL's shared memory does not work. What cannot be told is let through:
+/// the lock is the second line of defence.
+#[cfg(target_os = "linux")]
+fn is_on_network(path: &Path) -> bool {
+    /// NFS, SMB, CIFS, SMB2, Coda, AFS, Ceph, 9P, as `statfs(2)` names them.
+    const NETWORK: [u64; 8] =
+        [0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x7375_7245, 0x5346_414F, 0x00C3_6400, 0x0102_1997];
+    rustix::fs::statfs(path).is_ok_and(|about| u64::try_from(about.f_type).is_ok_and(|kind| NETWORK.contains(&kind)))
+}
+
+/// Whether the file is on a network share: not told on this system.
+#[cfg(not(target_os = "linux"))]
+const fn is_on_network(_path: &Path) -> bool {
+    false
 }
 
 /// Opens the file to write, and brings it to the present format.

@@ -50,8 +50,7 @@ pub(super) const ADMIT: &str = "
 pub(super) const COUNT: &str = "
     INSERT INTO tallies (batch, state, jobs, submissions) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT (batch, state) DO UPDATE SET jobs = jobs + excluded.jobs, submissions = submissions + excluded.submissions";
-pub(super) const WITHDRAW: &str =
-    "DELETE FROM jobs WHERE id = ?1 AND batch = ?2 AND state = 1 AND attempt IS NULL AND submissions = 0";
+pub(super) const WITHDRAW: &str = "DELETE FROM jobs WHERE id = ?1 AND batch = ?2 AND state = 1 AND submissions = 0";
 
 pub(super) const STANDING: &str = "SELECT version, state, submissions FROM jobs WHERE id = ?1";
 pub(super) const CHANGE: &str = "

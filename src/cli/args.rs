@@ -97,7 +97,7 @@ Examples:
     Verify(Verify),
     /// Serve the simulated remote on loopback, to rehearse a night
     ///
-    /// It demands the key in NIGHTREEL_SIMULATOR_KEY, where that is set, and takes any or none else.
+    /// It demands the key in `NIGHTREEL_SIMULATOR_KEY`, where that is set, and takes any or none else.
     #[command(after_help = "\
 Example:
   nightreel simulate --port 8099 --fault lose-answer=0.05 --fault truncate=0.1

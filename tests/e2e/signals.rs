@@ -1,5 +1,6 @@
 //! SIGINT and SIGTERM: an end in order within ten seconds, or at once.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -10,14 +11,6 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
-/// Waits until the remote has made `tasks` tasks.
-fn until(world: &World, tasks: usize) {
-    let begun = Instant::now();
-    while world.tasks().len() < tasks {
-        assert!(begun.elapsed() < Duration::from_secs(30), "nothing is submitted");
-    }
-}
-
 #[test]
 fn an_interrupted_run_says_so_in_time_and_goes_on_later() {
     for name in ["INT", "TERM"] {
@@ -25,7 +18,7 @@ fn an_interrupted_run_says_so_in_time_and_goes_on_later() {
         let manifest = world.manifest("m.csv", 12);
         let args = world.kling(&[manifest.to_str().unwrap()]);
         let mut run = world.command(&args).spawn().unwrap();
-        until(&world, 4);
+        world.until_made(4);
         signal(&run, name);
         let begun = Instant::now();
         assert_eq!(run.wait().unwrap().code(), Some(5), "{name}");
@@ -42,7 +35,7 @@ fn a_request_without_an_answer_does_not_keep_an_interrupted_run() {
     let mut args = world.kling(&[manifest.to_str().unwrap()]);
     args.extend(["--request-timeout", "2m"]);
     let mut run = world.command(&args).spawn().unwrap();
-    until(&world, 2);
+    world.until_made(2);
     signal(&run, "INT");
     let begun = Instant::now();
     assert_eq!(run.wait().unwrap().code(), Some(5));
@@ -57,12 +50,11 @@ fn a_second_signal_ends_it_at_once() {
     let world = World::new(&["--fault", "hang-answer"]);
     let manifest = world.manifest("m.csv", 1);
     let mut run = world.command(&world.kling(&[manifest.to_str().unwrap()])).spawn().unwrap();
-    until(&world, 1);
+    world.until_made(1);
     signal(&run, "INT");
+    let mut said = BufReader::new(run.stderr.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("stopping")), "the first signal was not heard");
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_millis(300) {
-        std::hint::spin_loop();
-    }
     signal(&run, "INT");
     assert_eq!(run.wait().unwrap().code(), Some(5));
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -134,6 +135,27 @@ impl World {
 
     pub(crate) fn tasks(&self) -> Vec<Value> {
         self.get("/_simulator/tasks").as_array().unwrap().clone()
+    }
+
+    /// Waits until the remote is as told. Fails when it is not within half a minute.
+    #[track_caller]
+    pub(crate) fn until(&self, what: &str, is_so: impl Fn(&[Value]) -> bool) {
+        let begun = Instant::now();
+        while !is_so(&self.tasks()) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "never came about: {what}");
+        }
+    }
+
+    /// Waits until the remote has made `tasks` tasks.
+    #[track_caller]
+    pub(crate) fn until_made(&self, tasks: usize) {
+        self.until("tasks are made", |made| made.len() >= tasks);
+    }
+
+    /// Waits until every task has ended well.
+    #[track_caller]
+    pub(crate) fn until_ended(&self) {
+        self.until("tasks end", |made| made.iter().all(|task| task["video_sha256"].is_string()));
     }
 
     /// One request by hand: no client of the project's judges the project.

@@ -54,7 +54,7 @@ fn a_rejected_manifest_still_has_what_was_paid_collected() {
     let killed = world.command(&args).env("NIGHTREEL_KILL_AFTER_EVENT", "4").output().unwrap();
     assert_eq!(killed.status.code(), None);
     fs::write(&manifest, "id,scene,images,duration\nrow0,squish,,5\n").unwrap();
-    std::thread::park_timeout(std::time::Duration::from_millis(400));
+    world.until_ended();
     let rejected = world.nightreel(&args).exits(7);
     assert!(rejected.err.contains("line 2, images"), "{}", rejected.err);
     assert_eq!(world.status()["done"], 2);
@@ -141,7 +141,7 @@ fn two_runs_do_not_share_a_ledger() {
     let manifest = world.manifest("m.csv", 1);
     let args = world.kling(&[manifest.to_str().unwrap()]);
     let mut first = world.command(&args).spawn().unwrap();
-    while world.tasks().is_empty() {}
+    world.until_made(1);
     let second = world.nightreel(&args).exits(6);
     assert!(second.err.contains(&format!("process {}", first.id())), "{}", second.err);
     world.nightreel(&["status"]).exits(0);
@@ -300,7 +300,7 @@ fn a_task_past_its_deadline_is_stuck_and_collected_by_a_later_run_without_paying
     let first = world.run(&[manifest, "--deadline", "500ms"]).exits(4);
     assert!(first.out.contains("stuck: row0"), "{}", first.out);
     assert_eq!(world.status()["stuck"], 2);
-    std::thread::park_timeout(std::time::Duration::from_secs(3));
+    world.until_ended();
     world.nightreel(&["collect", "--deadline", "500ms"]).exits(0);
     world.paid_once(2);
 }

@@ -56,3 +56,27 @@ fn a_run_killed_over_and_over_comes_to_its_end() {
     assert!(runs >= 8, "{runs}");
     world.paid_once(4);
 }
+
+#[test]
+fn a_faulty_night_killed_again_and_again_pays_once() {
+    const ROWS: usize = 30;
+    let faults = [
+        "lose-answer=0.1",
+        "error-500-after=0.1",
+        "drop-before=0.1",
+        "late-visible=0.2:200ms",
+        "truncate=0.2",
+        "link-expired=0.1",
+    ];
+    let faults: Vec<&str> = faults.iter().flat_map(|fault| ["--fault", fault]).collect();
+    let world = World::new(&faults);
+    let manifest = world.manifest("m.csv", ROWS);
+    let mut dice = fastrand::Rng::with_seed(23);
+    let mut runs = 0;
+    while killed_after(&world, dice.usize(4..24), &[manifest.to_str().unwrap()]) {
+        runs += 1;
+        assert!(runs < 300, "it never ends");
+    }
+    assert!(runs >= 5, "{runs}");
+    world.paid_once(ROWS);
+}

@@ -14,7 +14,7 @@ Exit codes:
   1  internal error
   2  bad usage or configuration
   3  some rows failed (verify: files are missing or changed)
-  4  rows are held or stuck
+  4  rows need a person: held, stuck, or changed and not sent again
   5  interrupted; the same command goes on
   6  another run holds the ledger
   7  the manifest was rejected; nothing was submitted

@@ -12,7 +12,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// Some rows failed; for `verify`, files are missing or changed.
     Failed = 3,
-    /// Rows are held or stuck.
+    /// Rows need a person: held, stuck, or changed and not sent again.
     Held = 4,
     /// Interrupted; the same command goes on.
     Interrupted = 5,

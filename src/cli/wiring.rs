@@ -174,6 +174,24 @@ pub(super) fn batch_name(given: Option<&str>, manifest: &Path) -> Result<BatchNa
     Ok(BatchName::new(given.map_or(stem, str::to_owned))?)
 }
 
+/// The batch that a manifest goes on with, where the ledger has one of its name. Two manifests that only happen to have
+/// the same name are not taken for one, unless the batch was named; one that was moved is.
+pub(super) async fn batch_of(
+    store: &dyn Store,
+    name: &BatchName,
+    given: Option<&str>,
+    manifest: &Path,
+) -> Result<Option<Batch>, Failure> {
+    let Some(batch) = store.batches().await?.into_iter().find(|batch| batch.name == *name) else { return Ok(None) };
+    if given.is_none() && batch.manifest != absolute(manifest)? && batch.manifest.exists() {
+        let words = format!("the ledger has a batch {:?} already, of {}", name.as_str(), batch.manifest.display());
+        return Err(Failure::new(Exit::Usage, words)
+            .hint("to make this one a batch of its own: --batch ANOTHER_NAME")
+            .hint(format!("to go on with that batch: --batch {:?}", name.as_str())));
+    }
+    Ok(Some(batch))
+}
+
 /// The batch of this name, or the failure that there is none.
 pub(super) async fn named_batch(store: &dyn Store, name: Option<&str>) -> Result<Option<Batch>, Failure> {
     let Some(name) = name else { return Ok(None) };

@@ -314,3 +314,18 @@ fn what_the_remote_refuses_fails_with_its_words_and_is_not_paid() {
     assert_eq!(world.status()["submissions"], 0);
     assert!(world.tasks().is_empty());
 }
+
+#[test]
+fn two_manifests_of_one_name_are_not_taken_for_one_batch() {
+    let world = World::new(&[]);
+    world.manifest("a/m.csv", 2);
+    world.manifest("b/m.csv", 2);
+    world.run(&["a/m.csv"]).exits(0);
+    let refused = world.run(&["b/m.csv"]).exits(2);
+    assert!(refused.err.contains("a/m.csv") && refused.err.contains("--batch"), "{}", refused.err);
+    assert_eq!(world.tasks().len(), 2);
+    // One that was moved is still the same.
+    fs::rename(world.path("a"), world.path("c")).unwrap();
+    world.run(&["c/m.csv"]).exits(0);
+    assert_eq!(world.tasks().len(), 2);
+}

@@ -40,11 +40,11 @@ pub(super) async fn admit(
     settings: &Settings,
     manifest: &Path,
     name: BatchName,
+    batch: Option<Batch>,
     changed: Again,
     repeated: Again,
 ) -> Result<Admitted, Failure> {
     let store = &opened.store;
-    let batch = store.batches().await?.into_iter().find(|batch| batch.name == name);
     let ask = ask(Some(opened), settings, manifest, name.clone(), batch.clone())?;
     let plan = survey(ask.clone()).await?;
     if plan.problem_count > 0 {

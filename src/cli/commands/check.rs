@@ -20,7 +20,7 @@ pub(in crate::cli) async fn check(args: &Check, global: &Global, settings: &Sett
     let name = wiring::batch_name(args.batch.as_deref(), &args.manifest)?;
     let store = wiring::open_to_read(settings)?;
     let batch = match &store {
-        Some(store) => store.batches().await?.into_iter().find(|batch| batch.name == name),
+        Some(store) => wiring::batch_of(store.as_ref(), &name, args.batch.as_deref(), &args.manifest).await?,
         None => None,
     };
     let mut ask = admit::ask(None, settings, &args.manifest, name, batch)?;

@@ -30,7 +30,9 @@ pub(in crate::cli) async fn run(
         let changed = if args.resubmit_changed { Again::Sent } else { Again::Left };
         let repeated = if args.allow_repeat { Again::Sent } else { Again::Left };
         let name = wiring::batch_name(args.batch.as_deref(), manifest)?;
-        let admitted = admit::admit(&opened, settings, manifest, name, changed, repeated).await?;
+        let store = opened.store.as_ref();
+        let batch = wiring::batch_of(store, &name, args.batch.as_deref(), manifest).await?;
+        let admitted = admit::admit(&opened, settings, manifest, name, batch, changed, repeated).await?;
         Ok(Decision { gate: Gate::Open(Some(admitted.batch)), changed: admitted.conflicts })
     };
     session::drive(&opened, remote, settings, global, signals, decide).await

@@ -21,7 +21,7 @@ use prepare::{Candidate, Preparer};
 /// Rows that are held at a time.
 const CHUNK: usize = 1000;
 /// Problems that are kept; all are counted.
-const KEPT: usize = 10_000;
+const KEPT: usize = 100_000;
 /// Conflicts that are kept by name; all are counted.
 const NAMED: usize = 20;
 
@@ -137,7 +137,7 @@ pub struct Plan {
     /// New rows whose very video was perhaps paid for already: in another batch, or in this one under another id; by the
     /// batch's name.
     pub paid_elsewhere: BTreeMap<String, u64>,
-    /// Problems, by line; the first ten thousand.
+    /// Problems, by line; the first hundred thousand.
     pub problems: Vec<Problem>,
     /// How many problems there are.
     pub problem_count: u64,

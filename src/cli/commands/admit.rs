@@ -7,13 +7,15 @@ use std::path::Path;
 use crate::config::Settings;
 use crate::domain::{BatchId, BatchName, FailureCause, Job, JobEvent, JobId, RowKey, StateCode};
 use crate::plan::{Ask, Paid, Plan, Remember, Step, Survey};
-use crate::store::{Batch, Filter};
+use crate::store::{Batch, Filter, NewJob};
 
 use super::super::exit::Exit;
 use super::super::failure::Failure;
 use super::super::wiring::{self, Opened};
 use super::check;
 
+/// New jobs that are admitted in one transaction: a larger one rewrites less of the look-up tables and holds more.
+const AT_ONCE: usize = 2_000;
 /// Jobs that are looked through at a time.
 const PAGE: usize = 1000;
 
@@ -86,8 +88,15 @@ pub(super) async fn admit(
     let batch = store.open_batch(name, ask.out.clone(), plan.columns.clone(), ask.manifest.clone()).await?;
     let remember = if gone { Remember::Planned } else { Remember::Nothing };
     let mut survey = Survey::begin(Ask { batch: Some(batch.clone()), remember, ..ask })?;
+    let mut added = Vec::new();
     while let Some(steps) = survey.next().await? {
-        take(opened, batch.id, steps, changed).await?;
+        added.extend(take(opened, steps, changed).await?);
+        if added.len() >= AT_ONCE {
+            opened.store.admit(batch.id, std::mem::take(&mut added), opened.clock.now()).await?;
+        }
+    }
+    if !added.is_empty() {
+        opened.store.admit(batch.id, added, opened.clock.now()).await?;
     }
     let keys = survey.finish().await?.keys;
     if gone {
@@ -127,7 +136,8 @@ pub(super) async fn survey(ask: Ask) -> Result<Plan, Failure> {
     Ok(survey.finish().await?)
 }
 
-async fn take(opened: &Opened, batch: BatchId, steps: Vec<Step>, changed: Again) -> Result<(), Failure> {
+/// Does what is to be done with rows that the ledger has, and gives back those that it has not.
+async fn take(opened: &Opened, steps: Vec<Step>, changed: Again) -> Result<Vec<NewJob>, Failure> {
     let mut added = Vec::new();
     for step in steps {
         let (job, event) = match step {
@@ -145,10 +155,7 @@ async fn take(opened: &Opened, batch: BatchId, steps: Vec<Step>, changed: Again)
             opened.ledger.record(&job, event).await?;
         }
     }
-    if !added.is_empty() {
-        opened.store.admit(batch, added, opened.clock.now()).await?;
-    }
-    Ok(())
+    Ok(added)
 }
 
 /// Planned rows that the manifest has no more are not sent any more either. One that was paid for before (and failed, and

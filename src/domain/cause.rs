@@ -69,6 +69,8 @@ pub enum Doubt {
         /// What was said, shortened.
         words: String,
     },
+    /// The remote says that it has this reference already, from an attempt of which we know nothing.
+    AlreadyThere,
     /// nightreel was stopped between the intent and the outcome.
     Interrupted,
 }
@@ -84,6 +86,7 @@ impl fmt::Display for Doubt {
             Self::NotUnderstood { status, words } => {
                 write!(f, "the answer made no sense (HTTP {status}: {words})")
             }
+            Self::AlreadyThere => f.write_str("the remote has this row already"),
             Self::Interrupted => f.write_str("nightreel was stopped before the answer"),
         }
     }

@@ -139,8 +139,10 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
         }
         (S::Ready { .. }, E::Stored { artifact }) => Some(S::Done { artifact: artifact.clone() }),
         (S::Done { .. }, E::ArtifactLost { .. }) => {
-            job.attempt.as_ref()?.task.as_ref()?;
-            Some(S::Waiting { since: at })
+            let attempt = job.attempt.as_ref()?;
+            attempt.task.as_ref()?;
+            // As old as it is: a remote that has thrown it away is not waited for.
+            Some(S::Waiting { since: attempt.started_at })
         }
 
         (S::Failed { .. }, E::RetryAsked) => Some(planned(false)),

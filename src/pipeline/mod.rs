@@ -95,3 +95,6 @@ pub struct Parts {
     /// What fetches videos.
     pub downloader: Arc<download::Downloader>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use crate::domain::{ClientRef, Job, JobEvent, State, StateCode, TaskId};
+use crate::domain::{ClientRef, Doubt, Job, JobEvent, State, StateCode, TaskId};
 use crate::gateway::{Listed, Observed};
 use crate::ledger::RecordError;
 use crate::pace::Backoff;
@@ -56,7 +56,7 @@ pub(super) async fn run(shared: Arc<Shared>) -> Result<(), RecordError> {
 
 /// Looks for one row and records what was learned.
 async fn look(shared: Arc<Shared>, job: Job) -> Result<(), RecordError> {
-    let (State::InDoubt { since, looks, .. }, Some(attempt)) = (&job.state, &job.attempt) else {
+    let (State::InDoubt { doubt, since, looks, .. }, Some(attempt)) = (&job.state, &job.attempt) else {
         shared.parts.ledger.store().release(job.id);
         return Ok(());
     };
@@ -71,7 +71,14 @@ async fn look(shared: Arc<Shared>, job: Job) -> Result<(), RecordError> {
         }
         Look::Absent => {
             let safe = shared.parts.gateway.capabilities().resend_is_safe();
-            let event = if safe { JobEvent::ResendAllowed } else { unsettled(&shared) };
+            // A remote that has the reference and does not show its task would refuse it again, and again.
+            let event = if *doubt == Doubt::AlreadyThere {
+                JobEvent::HeldForPerson
+            } else if safe {
+                JobEvent::ResendAllowed
+            } else {
+                unsettled(&shared)
+            };
             shared.record(&job, event).await.map(drop)
         }
         Look::CannotAsk => {

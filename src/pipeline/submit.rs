@@ -204,10 +204,7 @@ async fn send(shared: Arc<Shared>, job: Job, started: JobEvent, pictures: Vec<Pi
 fn outcome(shared: &Shared, job: &Job, submitted: Submitted) -> (JobEvent, Option<Limited>) {
     match submitted {
         Submitted::Accepted(task) => (JobEvent::Accepted { task }, None),
-        Submitted::AlreadyThere => {
-            let words = "the remote has this row already".to_owned();
-            (JobEvent::Doubted { doubt: Doubt::LostAnswer { words }, due_at: shared.now() }, None)
-        }
+        Submitted::AlreadyThere => (JobEvent::Doubted { doubt: Doubt::AlreadyThere, due_at: shared.now() }, None),
         Submitted::Refused(cause) => (JobEvent::Refused { cause }, None),
         Submitted::InDoubt(doubt) => (JobEvent::Doubted { doubt, due_at: shared.after(FIRST_LOOK) }, None),
         Submitted::NotMade(NotMade { words, retry_after, limit }) => {

@@ -53,7 +53,8 @@ fn submit_says(submitted: &Submitted) -> String {
         Submitted::InDoubt(Doubt::TimedOut) => "in doubt: timed out".into(),
         Submitted::InDoubt(Doubt::ServerError { status, .. }) => format!("in doubt: HTTP {status}"),
         Submitted::InDoubt(Doubt::NotUnderstood { .. }) => "in doubt: not understood".into(),
-        Submitted::InDoubt(Doubt::Interrupted) => "in doubt: interrupted".into(),
+        // A gateway never says these: they are the pipeline's.
+        Submitted::InDoubt(Doubt::Interrupted | Doubt::AlreadyThere) => "in doubt: not by a gateway".into(),
         Submitted::Paused(Pause { reason, .. }) => format!("paused: {reason:?}"),
     }
 }

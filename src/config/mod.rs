@@ -157,6 +157,7 @@ impl Settings {
                 find: yes(Key::Find, preset.find)?,
                 unique: yes(Key::Unique, preset.unique)?,
                 list: yes(Key::List, preset.list)?,
+                ..preset
             },
             rate,
             in_flight: count(Key::InFlight, 5, 10_000)?,

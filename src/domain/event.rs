@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountName, Artifact, ClientRef, Digest, Doubt, Effect, FailureCause, OutputKey, TaskId};
+use super::{AccountName, Artifact, ClientRef, Digest, Doubt, Effect, FailureCause, Handle, OutputKey, TaskId};
 
 /// One thing that happened to a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,12 @@ pub enum JobEvent {
     Accepted {
         /// What it calls it.
         task: TaskId,
+        /// What it calls the request, for complaints; where it said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<String>,
+        /// Where it said that the task is to be asked for, where that cannot be made from the id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        handle: Option<Handle>,
     },
     /// The remote refused for good, or the row could not be sent: nothing was made.
     Refused {
@@ -68,11 +74,17 @@ pub enum JobEvent {
         /// How long the generation took, in milliseconds, where that was learned.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         took_ms: Option<u64>,
+        /// What the remote says that it charged, in its units, where it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        units: Option<String>,
     },
     /// The remote could not make it.
     TaskFailed {
         /// Its words; may be empty.
         words: String,
+        /// What the remote says that it charged all the same, in its units, where it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        units: Option<String>,
     },
     /// The deadline passed, or the video could not be fetched however often it was tried.
     GaveUp {

@@ -83,6 +83,12 @@ text_id!(
 );
 
 text_id!(
+    /// Where a task is to be asked for, as a remote's answer said: an adapter's own text, opaque to everything else.
+    Handle, "handle", "1 to 4096 characters, none of them a control character",
+    |text| !text.is_empty() && text.len() <= 4096 && !text.chars().any(char::is_control)
+);
+
+text_id!(
     /// Our own name for an attempt, sent to the remote as `external_task_id`: safe in a path, never purely numeric.
     ClientRef, "external task id", "1 to 64 of a-z, 0-9 and '-', not only digits",
     |text| !text.is_empty()

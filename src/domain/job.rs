@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountName, BatchId, ClientRef, Digest, Effect, JobId, OutputKey, RowKey, State, TaskId};
+use super::{AccountName, BatchId, ClientRef, Digest, Effect, Handle, JobId, OutputKey, RowKey, State, TaskId};
 
 /// What we want, and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,18 @@ pub struct Attempt {
     /// What the remote calls it, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskId>,
+    /// What the remote calls the request that it accepted, where it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Where the task is to be asked for, where the remote said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handle: Option<Handle>,
+    /// What the remote says that it charged, in its units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<String>,
+    /// How long the generation took, in milliseconds, where that was learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
     /// How often in a row the remote put it off without making anything.
     #[serde(default)]
     pub put_offs: u32,

@@ -20,7 +20,7 @@ pub use cause::{Doubt, FailureCause};
 pub use digest::{Digest, NotADigest};
 pub use effect::{Effect, ImageSource, Images, Picture};
 pub use event::{JobEvent, Verdict};
-pub use ids::{AccountName, BatchId, BatchName, ClientRef, Invalid, JobId, RowKey, TaskId};
+pub use ids::{AccountName, BatchId, BatchName, ClientRef, Handle, Invalid, JobId, RowKey, TaskId};
 pub use job::{Attempt, Job};
 pub use observation::{Observation, Progress};
 pub use output::{OutputKey, UnsafeOutput};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{ClientRef, TaskId};
 
 /// One task as the remote shows it, from a look-up, a query or a list.
@@ -15,6 +17,11 @@ pub struct Observation {
     pub progress: Progress,
     /// How long the generation took by the remote's own clock, when it has ended and both instants were told.
     pub took: Option<Duration>,
+    /// What the remote says that it charged, in its units (Kling: `final_unit_deduction`, a decimal, documented), once the
+    /// task has ended.
+    pub units: Option<String>,
+    /// When the remote began with it, by its own clock, where it says so.
+    pub created_at: Option<Timestamp>,
 }
 
 /// How far a task is.

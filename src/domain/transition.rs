@@ -57,6 +57,10 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
                 account: account.clone(),
                 started_at: at,
                 task: None,
+                request_id: None,
+                handle: None,
+                units: None,
+                took_ms: None,
                 put_offs,
                 dead_links: 0,
             });
@@ -65,8 +69,14 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
         }
         (S::Planned { .. }, E::Refused { cause }) => Some(S::Failed { cause: cause.clone() }),
 
-        (S::Submitting, E::Accepted { task })
-        | (S::Submitting | S::InDoubt { .. } | S::Held { .. }, E::Found { task }) => {
+        (S::Submitting, E::Accepted { task, request_id, handle }) => {
+            let attempt = job.attempt.as_mut()?;
+            attempt.task = Some(task.clone());
+            attempt.request_id.clone_from(request_id);
+            attempt.handle.clone_from(handle);
+            Some(S::Waiting { since: at })
+        }
+        (S::Submitting | S::InDoubt { .. } | S::Held { .. }, E::Found { task }) => {
             job.attempt.as_mut()?.task = Some(task.clone());
             Some(S::Waiting { since: at })
         }
@@ -116,8 +126,14 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
         (S::Stuck { .. }, E::Resolved { verdict: Verdict::NotMade }) => Some(planned(false)),
         (S::Stuck { .. }, E::Resolved { verdict: Verdict::Drop }) => Some(S::Failed { cause: FailureCause::Dropped }),
 
-        (S::Waiting { .. }, E::Succeeded { link, .. }) => Some(S::Ready { link: link.clone(), due_at: at, tries: 0 }),
-        (S::Waiting { .. }, E::TaskFailed { words }) => {
+        (S::Waiting { .. }, E::Succeeded { link, took_ms, units }) => {
+            let attempt = job.attempt.as_mut()?;
+            attempt.took_ms = took_ms.or(attempt.took_ms);
+            attempt.units = units.clone().or(attempt.units.take());
+            Some(S::Ready { link: link.clone(), due_at: at, tries: 0 })
+        }
+        (S::Waiting { .. }, E::TaskFailed { words, units }) => {
+            job.attempt.as_mut()?.units.clone_from(units);
             Some(S::Failed { cause: FailureCause::TaskFailed { words: words.clone() } })
         }
         (S::Waiting { since }, E::GaveUp { words }) => Some(S::Stuck { since, words: words.clone() }),

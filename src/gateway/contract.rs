@@ -2,7 +2,7 @@
 //!
 //! The remote is the member's own affair; it starts without tasks, takes any effect, and keeps every task pending.
 
-use super::{Capabilities, Gateway, Listed, Observed, Order, Submitted};
+use super::{Accepted, Asked, Gateway, Listed, Observed, Order, Submitted};
 use crate::domain::{ClientRef, Effect, ImageSource, Images, Observation, Picture, Progress, TaskId};
 
 fn client_ref(number: u32) -> ClientRef {
@@ -16,9 +16,9 @@ async fn submit(gateway: &dyn Gateway, number: u32) -> Submitted {
     gateway.submit(Order { effect: &effect, pictures: &pictures, client_ref: &client_ref(number) }).await
 }
 
-async fn made(gateway: &dyn Gateway, number: u32) -> TaskId {
+async fn made(gateway: &dyn Gateway, number: u32) -> Accepted {
     match submit(gateway, number).await {
-        Submitted::Accepted(task) => task,
+        Submitted::Accepted(accepted) => accepted,
         other => panic!("not accepted: {other:?}"),
     }
 }
@@ -34,9 +34,9 @@ pub(super) async fn holds_for(gateway: &dyn Gateway) {
 
 async fn a_task_is_seen_by_its_id(gateway: &dyn Gateway) {
     let (one, two) = (made(gateway, 1).await, made(gateway, 2).await);
-    assert_ne!(one, two);
-    for task in [one, two] {
-        let observed = gateway.observe(&task).await;
+    assert_ne!(one.task, two.task);
+    for Accepted { task, handle, .. } in [one, two] {
+        let observed = gateway.observe(Asked { task: &task, handle: handle.as_ref() }).await;
         let Observed::Seen(Observation { task: seen, progress: Progress::Pending { .. }, .. }) = observed else {
             panic!("{observed:?}")
         };
@@ -46,13 +46,14 @@ async fn a_task_is_seen_by_its_id(gateway: &dyn Gateway) {
 
 async fn an_unknown_task_is_not_visible(gateway: &dyn Gateway) {
     for unknown in ["unknown", "a/b?c#d%20"] {
-        assert_eq!(gateway.observe(&TaskId::new(unknown).unwrap()).await, Observed::NotVisible, "{unknown}");
+        let asked = Asked { task: &TaskId::new(unknown).unwrap(), handle: None };
+        assert_eq!(gateway.observe(asked).await, Observed::NotVisible, "{unknown}");
     }
 }
 
 async fn a_reference_leads_to_its_task_and_to_no_other(gateway: &dyn Gateway) {
-    let Capabilities { find, unique: _, list: _ } = gateway.capabilities();
-    let task = made(gateway, 3).await;
+    let find = gateway.capabilities().find;
+    let task = made(gateway, 3).await.task;
     let (known, unknown) = (gateway.find(&client_ref(3)).await, gateway.find(&client_ref(999)).await);
     if find {
         let Observed::Seen(found) = known else { panic!("{known:?}") };
@@ -66,17 +67,20 @@ async fn a_reference_leads_to_its_task_and_to_no_other(gateway: &dyn Gateway) {
 }
 
 async fn a_reference_makes_one_task_where_they_are_unique(gateway: &dyn Gateway) {
-    let first = made(gateway, 4).await;
+    let first = made(gateway, 4).await.task;
     let second = submit(gateway, 4).await;
     if gateway.capabilities().unique {
         assert_eq!(second, Submitted::AlreadyThere);
     } else {
-        assert!(!matches!(second, Submitted::Accepted(task) if task == first), "two requests share a task");
+        assert!(
+            !matches!(second, Submitted::Accepted(Accepted { task, .. }) if task == first),
+            "two requests share a task"
+        );
     }
 }
 
 async fn the_list_tells_whose_the_tasks_are(gateway: &dyn Gateway) {
-    let task = made(gateway, 5).await;
+    let task = made(gateway, 5).await.task;
     let page = gateway.list(1, 100).await;
     if gateway.capabilities().list {
         let Listed::Page(tasks) = page else { panic!("{page:?}") };

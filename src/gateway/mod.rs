@@ -14,9 +14,10 @@ pub mod scripted;
 use std::fmt;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
+use jiff::Timestamp;
 
-use crate::domain::{ClientRef, Doubt, Effect, FailureCause, Observation, Picture, TaskId};
+use crate::domain::{ClientRef, Doubt, Effect, FailureCause, Handle, Observation, Picture, TaskId};
 
 pub use preset::{Preset, UnknownPreset};
 
@@ -29,6 +30,8 @@ pub struct Capabilities {
     pub unique: bool,
     /// Tasks can be listed, and the list tells their `external_task_id`.
     pub list: bool,
+    /// How many tasks can be asked for by their ids in one request, where more than one can.
+    pub many: Option<usize>,
 }
 
 impl Capabilities {
@@ -55,7 +58,7 @@ pub struct Order<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Submitted {
     /// The remote took it.
-    Accepted(TaskId),
+    Accepted(Accepted),
     /// The remote says that it has this reference already: it was made, by an attempt whose answer was lost.
     AlreadyThere,
     /// Refused for good: nothing was made, and the same request will be refused again.
@@ -66,6 +69,34 @@ pub enum Submitted {
     InDoubt(Doubt),
     /// Nothing was made, and nothing will be until a person acts.
     Paused(Pause),
+}
+
+/// A request for a task that the remote took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// What the remote calls the task.
+    pub task: TaskId,
+    /// What it calls the request, where it said so.
+    pub request_id: Option<String>,
+    /// Where the task is to be asked for, where the remote said so and it cannot be made from the id.
+    pub handle: Option<Handle>,
+}
+
+impl Accepted {
+    /// A task of which no more than its id was told.
+    #[must_use]
+    pub const fn plain(task: TaskId) -> Self {
+        Self { task, request_id: None, handle: None }
+    }
+}
+
+/// A task to be asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// What the remote calls it.
+    pub task: &'a TaskId,
+    /// Where it is to be asked for, where the remote said so when it took it.
+    pub handle: Option<&'a Handle>,
 }
 
 /// Why nothing was made this time.
@@ -110,6 +141,8 @@ pub enum PauseReason {
     Account,
     /// The base URL leads to something that is no such API (a 200 with HTML, for example).
     Route,
+    /// Too many of its tasks failed one after the other.
+    Failures,
 }
 
 impl fmt::Display for PauseReason {
@@ -118,7 +151,8 @@ impl fmt::Display for PauseReason {
             Self::Key => "the key was not accepted",
             Self::Balance => "the balance is used up",
             Self::Account => "the account is blocked",
-            Self::Route => "the base URL leads to no such API",
+            Self::Route => "this gateway has no such route",
+            Self::Failures => "too many of its tasks failed",
         })
     }
 }
@@ -157,6 +191,64 @@ pub enum Listed {
     Paused(Pause),
 }
 
+/// What a question about the account brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told<T> {
+    /// This.
+    Answer(T),
+    /// No usable answer.
+    Unclear {
+        /// What came instead.
+        words: String,
+    },
+    /// The account may not ask.
+    Paused(Pause),
+    /// This gateway has no such question.
+    NotOffered,
+}
+
+/// What is left in an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Balance {
+    /// How much, as a decimal text; `None` where the account has no limit.
+    pub left: Option<String>,
+    /// Of what: `units`, `USD`.
+    pub of: String,
+    /// More that people want to know: the pack's name, its end.
+    pub words: String,
+}
+
+/// What an account was charged for one task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// The task.
+    pub task: TaskId,
+    /// How much, as a decimal text, in the remote's units.
+    pub units: String,
+    /// When, by the remote's clock, where it says so.
+    pub at: Option<Timestamp>,
+}
+
+/// A page of charges, and where the next one begins.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Charges {
+    /// The charges, in the remote's order.
+    pub charges: Vec<Charge>,
+    /// What to ask for the next page with; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// What a harmless question showed of an account: whether it is reached, let in, and on time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// How long the answer took.
+    pub took: Duration,
+    /// How far the remote's clock is ahead of ours (behind, when negative), in seconds, by its `Date`.
+    pub ahead: Option<i64>,
+    /// Whether it let us in: what a question for a task that does not exist came to.
+    pub observed: Observed,
+}
+
 /// A remote that makes videos.
 pub trait Gateway: fmt::Debug + Send + Sync {
     /// What it can do. The same for as long as the value lives.
@@ -170,10 +262,32 @@ pub trait Gateway: fmt::Debug + Send + Sync {
     /// Looks a task up by our reference. Only where [`Capabilities::find`]; else `Unclear`.
     fn find<'a>(&'a self, client_ref: &'a ClientRef) -> BoxFuture<'a, Observed>;
 
-    /// Asks for one task by its id.
-    fn observe<'a>(&'a self, task: &'a TaskId) -> BoxFuture<'a, Observed>;
+    /// Asks for one task.
+    fn observe<'a>(&'a self, asked: Asked<'a>) -> BoxFuture<'a, Observed>;
+
+    /// Asks for several tasks by their ids in one request, at most [`Capabilities::many`] of them. A task that is not
+    /// among those that come back is asked for by itself. Only where [`Capabilities::many`]; else `Unclear`.
+    fn observe_many<'a>(&'a self, _tasks: &'a [TaskId]) -> BoxFuture<'a, Listed> {
+        let words = "this gateway cannot be asked for several tasks at once".to_owned();
+        Box::pin(ready(Listed::Unclear { words, retry_after: None }))
+    }
 
     /// Asks for one page of tasks, `page` counted from 1, of at most `size` (1 to 500). Only where
     /// [`Capabilities::list`]; else `Unclear`. The order is the remote's and undocumented at Kling.
     fn list(&self, page: u32, size: u32) -> BoxFuture<'_, Listed>;
+
+    /// Asks what is left in the account. Costs nothing.
+    fn balance(&self) -> BoxFuture<'_, Told<Balance>> {
+        Box::pin(ready(Told::NotOffered))
+    }
+
+    /// Asks for a page of what the account was charged in a span of time: the first one, or the one that `next` of the
+    /// page before names. Costs nothing.
+    fn charges<'a>(&'a self, _span: (Timestamp, Timestamp), _next: Option<&'a str>) -> BoxFuture<'a, Told<Charges>> {
+        Box::pin(ready(Told::NotOffered))
+    }
+
+    /// Asks for a task that does not exist, to learn whether the account is reached and let in. Costs nothing.
+    /// `Err` says in words why nothing came back at all.
+    fn probe(&self) -> BoxFuture<'_, Result<Probe, String>>;
 }

@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use super::Capabilities;
 
+/// What can be said of a remote of which nothing is known.
+const NONE: Capabilities = Capabilities { find: false, unique: false, list: false, many: None };
+
 /// A kind of remote, by the name that a configuration uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Preset {
@@ -45,8 +48,8 @@ impl Preset {
     #[must_use]
     pub const fn capabilities(self) -> Capabilities {
         match self {
-            Self::Simulator | Self::Kling => Capabilities { find: true, unique: true, list: true },
-            Self::KlingCompatible => Capabilities { find: false, unique: false, list: false },
+            Self::Simulator | Self::Kling => Capabilities { find: true, unique: true, list: true, ..NONE },
+            Self::KlingCompatible => NONE,
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt, pending, ready};
 
-use super::{Capabilities, Gateway, Listed, Observed, Order, Submitted};
+use super::{Accepted, Capabilities, Gateway, Listed, Observed, Order, Probe, Submitted};
 use crate::domain::{ClientRef, Observation, Progress, TaskId};
 
 /// What a scripted gateway was asked.
@@ -112,7 +112,14 @@ impl ScriptedGateway {
 /// A task that is seen as pending, succeeded or failed.
 #[must_use]
 pub fn seen(task: &TaskId, client_ref: Option<&ClientRef>, progress: Progress) -> Observed {
-    Observed::Seen(Observation { task: task.clone(), client_ref: client_ref.cloned(), progress, took: None })
+    Observed::Seen(Observation {
+        task: task.clone(),
+        client_ref: client_ref.cloned(),
+        progress,
+        took: None,
+        units: None,
+        created_at: None,
+    })
 }
 
 impl Gateway for ScriptedGateway {
@@ -129,7 +136,7 @@ impl Gateway for ScriptedGateway {
                 script.submit.pop_front().unwrap_or_else(|| {
                     script.accepted += 1;
                     let task = TaskId::new(format!("task-{}", script.accepted)).expect("it is valid");
-                    Line::Says(Submitted::Accepted(task))
+                    Line::Says(Submitted::Accepted(Accepted::plain(task)))
                 })
             };
             play(line).await
@@ -149,7 +156,8 @@ impl Gateway for ScriptedGateway {
         .boxed()
     }
 
-    fn observe<'a>(&'a self, task: &'a TaskId) -> BoxFuture<'a, Observed> {
+    fn observe<'a>(&'a self, about: super::Asked<'a>) -> BoxFuture<'a, Observed> {
+        let task = about.task;
         async move {
             let line = {
                 let mut script = self.script();
@@ -160,6 +168,10 @@ impl Gateway for ScriptedGateway {
             play(line).await
         }
         .boxed()
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<Probe, String>> {
+        ready(Ok(Probe { took: std::time::Duration::ZERO, ahead: None, observed: Observed::NotVisible })).boxed()
     }
 
     fn list(&self, page: u32, _size: u32) -> BoxFuture<'_, Listed> {
@@ -201,7 +213,7 @@ mod tests {
         assert_eq!(gateway.submit(order).now_or_never(), Some(Submitted::InDoubt(Doubt::TimedOut)));
         assert_eq!(gateway.submit(order).now_or_never(), None);
         let task = TaskId::new("task-1").unwrap();
-        assert_eq!(gateway.submit(order).now_or_never(), Some(Submitted::Accepted(task)));
+        assert_eq!(gateway.submit(order).now_or_never(), Some(Submitted::Accepted(Accepted::plain(task))));
         assert_eq!(gateway.find(&client_ref).now_or_never(), Some(Observed::NotVisible));
         assert_eq!(gateway.submissions(), 3);
         assert_eq!(gateway.asked().last(), Some(&Asked::Find(client_ref)));

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::domain::{ClientRef, Doubt, FailureCause, ImageSource, Job, JobEvent, JobId, Picture, State, StateCode};
-use crate::gateway::{Limit, NotMade, Order, Submitted};
+use crate::gateway::{Accepted, Limit, NotMade, Order, Submitted};
 use crate::image;
 use crate::ledger::RecordError;
 use crate::pace::{Backoff, Limiter};
@@ -203,7 +203,9 @@ async fn send(shared: Arc<Shared>, job: Job, started: JobEvent, pictures: Vec<Pi
 /// What the answer means for the job, and for the requests after it.
 fn outcome(shared: &Shared, job: &Job, submitted: Submitted) -> (JobEvent, Option<Limited>) {
     match submitted {
-        Submitted::Accepted(task) => (JobEvent::Accepted { task }, None),
+        Submitted::Accepted(Accepted { task, request_id, handle }) => {
+            (JobEvent::Accepted { task, request_id, handle }, None)
+        }
         Submitted::AlreadyThere => (JobEvent::Doubted { doubt: Doubt::AlreadyThere, due_at: shared.now() }, None),
         Submitted::Refused(cause) => (JobEvent::Refused { cause }, None),
         Submitted::InDoubt(doubt) => (JobEvent::Doubted { doubt, due_at: shared.after(FIRST_LOOK) }, None),

@@ -8,15 +8,15 @@ use super::download::Downloader;
 use super::*;
 use crate::domain::{Doubt, Tally, TaskId};
 use crate::gateway::scripted::{Asked, ScriptedGateway};
-use crate::gateway::{Capabilities, PauseReason, Submitted};
+use crate::gateway::{Accepted, Capabilities, PauseReason, Submitted};
 use crate::ledger::Ledger;
 use crate::pace::Clock;
 use crate::sink::LocalSink;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Account, Store, contract};
 
-const ALL: Capabilities = Capabilities { find: true, unique: true, list: true };
-const NONE: Capabilities = Capabilities { find: false, unique: false, list: false };
+const ALL: Capabilities = Capabilities { find: true, unique: true, list: true, many: None };
+const NONE: Capabilities = Capabilities { find: false, unique: false, list: false, many: None };
 
 /// Runs a batch of `rows` rows until nothing is left to do.
 async fn night(gateway: ScriptedGateway, rows: usize) -> (Ended, Tally, Vec<Asked>) {
@@ -62,7 +62,7 @@ async fn a_reference_that_is_there_and_cannot_be_found_is_held_and_not_sent_for_
 async fn a_lost_answer_is_looked_for_through_the_quiet_period_and_sent_again_under_its_own_reference() {
     let gateway = ScriptedGateway::new(ALL)
         .submit_says(Submitted::InDoubt(Doubt::TimedOut))
-        .submit_says(Submitted::Accepted(TaskId::new("1").unwrap()));
+        .submit_says(Submitted::Accepted(Accepted::plain(TaskId::new("1").unwrap())));
     // The task never ends: it is given up at its deadline, and never paid again.
     let (ended, tally, asked) = night(gateway, 1).await;
     assert_eq!((ended, tally.stuck, tally.submissions), (Ended::Finished, 1, 1));

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::domain::{Job, JobEvent, JobId, Observation, Progress, State, StateCode, TaskId};
-use crate::gateway::{Listed, Observed};
+use crate::gateway::{Asked, Listed, Observed};
 use crate::ledger::RecordError;
 use crate::pace::Backoff;
 
@@ -209,11 +209,15 @@ impl Stage {
 
     fn ask_one(&mut self, id: JobId) {
         let Some(watched) = self.watched.get_mut(&id) else { return };
-        let Some(task) = watched.job.task().cloned() else { return };
+        let Some(attempt) = watched.job.attempt.as_ref() else { return };
+        let (Some(task), handle) = (attempt.task.clone(), attempt.handle.clone()) else { return };
         watched.asking = true;
         watched.unlisted = false;
         let gateway = Arc::clone(&self.shared.parts.gateway);
-        self.questions.spawn(async move { Answer::One(id, gateway.observe(&task).await) });
+        self.questions.spawn(async move {
+            let asked = Asked { task: &task, handle: handle.as_ref() };
+            Answer::One(id, gateway.observe(asked).await)
+        });
     }
 
     async fn hear(&mut self, answer: Answer) -> Result<(), RecordError> {
@@ -286,7 +290,7 @@ impl Stage {
         let first_time = watched.job.attempt.as_ref().is_some_and(|attempt| attempt.dead_links == 0);
         let event = match observation.progress {
             Progress::Pending { status } => return self.still_pending(id, &status).await,
-            Progress::Failed { words } => JobEvent::TaskFailed { words },
+            Progress::Failed { words } => JobEvent::TaskFailed { words, units: observation.units },
             Progress::Succeeded { link } => {
                 // A task that nobody looked at for hours did not take hours.
                 let took = observation.took.filter(|_| first_time);
@@ -294,7 +298,7 @@ impl Stage {
                     self.shared.expectation().learn(took);
                 }
                 let took_ms = took.and_then(|took| u64::try_from(took.as_millis()).ok());
-                JobEvent::Succeeded { link, took_ms }
+                JobEvent::Succeeded { link, took_ms, units: observation.units }
             }
         };
         let Some(watched) = self.watched.remove(&id) else { return Ok(()) };

@@ -59,7 +59,10 @@ async fn a_row_is_new_once_and_what_it_was_paid_for_is_known() {
     let due = store.take_due(StateCode::Planned, account.clone(), None, Timestamp::UNIX_EPOCH, 1).await.unwrap();
     let client_ref = ClientRef::new("nr-a-a1").unwrap();
     let sent = ledger.record(&due.jobs[0], JobEvent::SubmitStarted { attempt: 1, client_ref, account }).await.unwrap();
-    ledger.record(&sent, JobEvent::Accepted { task: TaskId::new("1").unwrap() }).await.unwrap();
+    ledger
+        .record(&sent, JobEvent::Accepted { task: TaskId::new("1").unwrap(), request_id: None, handle: None })
+        .await
+        .unwrap();
     std::fs::write(&manifest, rows(&["a", "b"]).replace(",5\n", ",10\n")).unwrap();
     let (plan, steps) = survey(ask(&manifest, &store, Some(batch.clone()))).await;
     assert_eq!((plan.changed, plan.updated, plan.conflicts.len()), (1, 1, 1));

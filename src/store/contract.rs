@@ -92,7 +92,8 @@ async fn what_is_taken_is_not_given_out_again(store: &dyn Store) {
     store.commit(submitting.clone()).await.unwrap();
     let left = store.take_due(StateCode::Submitting, account(), None, at(1), 5).await.unwrap();
     assert!(left.jobs.is_empty());
-    let accepted = change(&submitting.job, JobEvent::Accepted { task: TaskId::new("1").unwrap() });
+    let accepted =
+        change(&submitting.job, JobEvent::Accepted { task: TaskId::new("1").unwrap(), request_id: None, handle: None });
     store.commit(accepted).await.unwrap();
     let waiting = store.take_due(StateCode::Waiting, account(), None, at(1), 5).await.unwrap();
     assert_eq!(waiting.jobs.len(), 1);
@@ -167,7 +168,7 @@ fn some_event(job: &Job, dice: &mut fastrand::Rng) -> JobEvent {
     let choices = match job.state {
         State::Planned { .. } => vec![started(job)],
         State::Submitting => vec![
-            JobEvent::Accepted { task: task() },
+            JobEvent::Accepted { task: task(), request_id: Some("r".into()), handle: None },
             JobEvent::Refused { cause: FailureCause::Dropped },
             JobEvent::PutOff { due_at, words: "busy".into() },
             JobEvent::Doubted { doubt: Doubt::TimedOut, due_at },
@@ -179,8 +180,8 @@ fn some_event(job: &Job, dice: &mut fastrand::Rng) -> JobEvent {
             JobEvent::HeldForPerson,
         ],
         State::Waiting { .. } => vec![
-            JobEvent::Succeeded { link: "http://127.0.0.1/v".into(), took_ms: Some(7) },
-            JobEvent::TaskFailed { words: String::new() },
+            JobEvent::Succeeded { link: "http://127.0.0.1/v".into(), took_ms: Some(7), units: Some("2".into()) },
+            JobEvent::TaskFailed { words: String::new(), units: None },
             JobEvent::GaveUp { words: "late".into() },
         ],
         State::Ready { .. } => vec![

@@ -9,7 +9,7 @@ use super::shape::{Foreign, RemoteError, Shape};
 use super::verdict::{Verdict, tells_empty_balance, verdict};
 use super::words::Wording;
 use crate::domain::{Doubt, FailureCause, TaskId};
-use crate::gateway::{Limit, NotMade, Pause, PauseReason, Submitted};
+use crate::gateway::{Accepted, Limit, NotMade, Pause, PauseReason, Submitted};
 
 /// An answer, read to its end.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ pub(super) fn submitted(answer: &Answer, wording: &Wording) -> Submitted {
         408 | 499 | 500..=599 => Submitted::InDoubt(Doubt::ServerError { status, words }),
         _ => match shape {
             Shape::Task(record) if (200..300).contains(&status) => match record.id.map(TaskId::new) {
-                Some(Ok(task)) => Submitted::Accepted(task),
+                Some(Ok(task)) => Submitted::Accepted(Accepted::plain(task)),
                 Some(Err(_)) | None => not_understood(status, words),
             },
             // A task in an answer that is no success: something was made, whatever the status says.

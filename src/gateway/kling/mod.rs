@@ -26,7 +26,7 @@ use self::record::Record;
 use self::shape::Shape;
 use self::words::Wording;
 use super::http::{self, Broken, Clients};
-use super::{Capabilities, Gateway, Limit, Listed, NotMade, Observed, Order, Submitted};
+use super::{Asked, Capabilities, Gateway, Limit, Listed, NotMade, Observed, Order, Probe, Submitted};
 use crate::domain::{ClientRef, Doubt, TaskId};
 use crate::pace::Clock;
 
@@ -35,6 +35,9 @@ const LARGEST_ANSWER: usize = 1024 * 1024;
 
 /// The largest page of tasks that is read, in bytes: 500 records with two signed links each come to about 2 MB.
 const LARGEST_PAGE: usize = 8 * 1024 * 1024;
+
+/// The id that a harmless question asks for: no task has it.
+const NO_TASK: &str = "nightreel-probe";
 
 /// Where a remote is, and how to speak to it.
 #[derive(Debug, Clone)]
@@ -228,11 +231,11 @@ impl Gateway for KlingGateway {
         Box::pin(async move { self.found(client_ref).await.unwrap_or_else(Observed::from) })
     }
 
-    fn observe<'a>(&'a self, task: &'a TaskId) -> BoxFuture<'a, Observed> {
+    fn observe<'a>(&'a self, asked: Asked<'a>) -> BoxFuture<'a, Observed> {
         Box::pin(async move {
-            match self.look(task.as_str()).await {
+            match self.look(asked.task.as_str()).await {
                 // Under the id that was asked for: a gateway may show its upstream's own.
-                Ok((answer, record)) => self.seen(&answer, record, Some(task.clone())),
+                Ok((answer, record)) => self.seen(&answer, record, Some(asked.task.clone())),
                 Err(none) => none.into(),
             }
         })
@@ -248,6 +251,18 @@ impl Gateway for KlingGateway {
                 NoTask::Unclear { words, retry_after } => Listed::Unclear { words, retry_after },
                 NoTask::Paused(pause) => Listed::Paused(pause),
             })
+        })
+    }
+
+    fn probe(&self) -> BoxFuture<'_, Result<Probe, String>> {
+        Box::pin(async move {
+            let begun = self.clock.now();
+            let observed = self
+                .look(NO_TASK)
+                .await
+                .map_or_else(Observed::from, |(answer, record)| self.seen(&answer, record, None));
+            let took = Duration::try_from(self.clock.now().duration_since(begun)).unwrap_or_default();
+            Ok(Probe { took, ahead: None, observed })
         })
     }
 }

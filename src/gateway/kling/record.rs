@@ -109,7 +109,8 @@ impl Record {
             (Phase::Failure, _) => Progress::Failed { words: wording.of(&self.words) },
         };
         let client_ref = self.external.and_then(|external| ClientRef::new(external).ok());
-        Some(Observation { task, client_ref, progress, took: self.took.filter(|_| phase != Phase::Pending) })
+        let took = self.took.filter(|_| phase != Phase::Pending);
+        Some(Observation { task, client_ref, progress, took, units: None, created_at: None })
     }
 }
 

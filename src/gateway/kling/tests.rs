@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::{Effect, ImageSource, Images, Observation, Picture, Progress};
-use crate::gateway::Pause;
+use crate::gateway::{Accepted, Pause};
 
 /// Can be recognised wherever it leaks.
 const KEY: &str = "sk-taint-0123456789";
 
-const ABLE: Capabilities = Capabilities { find: true, unique: true, list: true };
+const ABLE: Capabilities = Capabilities { find: true, unique: true, list: true, many: None };
 
 fn client_ref(text: &str) -> ClientRef {
     ClientRef::new(text).unwrap()
@@ -45,7 +45,7 @@ fn by_url() -> Picture {
 /// What a submission came to, in few words.
 fn submit_says(submitted: &Submitted) -> String {
     match submitted {
-        Submitted::Accepted(task) => format!("accepted {task}"),
+        Submitted::Accepted(Accepted { task, .. }) => format!("accepted {task}"),
         Submitted::AlreadyThere => "already there".into(),
         Submitted::Refused(cause) => cause.to_string(),
         Submitted::NotMade(NotMade { limit, .. }) => format!("not made: {limit:?}"),

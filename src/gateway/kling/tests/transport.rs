@@ -87,7 +87,7 @@ async fn submit_to(play: Play) -> Submitted {
 
 async fn observe_at(play: Play) -> Observed {
     let (base, server) = listener(play).await;
-    let observed = gateway(settings(base)).observe(&TaskId::new("8").unwrap()).await;
+    let observed = gateway(settings(base)).observe(Asked { task: &TaskId::new("8").unwrap(), handle: None }).await;
     server.await.unwrap();
     observed
 }
@@ -116,7 +116,10 @@ async fn a_port_where_nobody_listens_made_nothing() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let gateway = gateway(settings(format!("http://{free}")));
     assert_eq!(submit_says(&submit(&gateway, by_url()).await), "not made: Unreachable");
-    assert_eq!(observe_says(&gateway.observe(&TaskId::new("8").unwrap()).await), "unclear");
+    assert_eq!(
+        observe_says(&gateway.observe(Asked { task: &TaskId::new("8").unwrap(), handle: None }).await),
+        "unclear"
+    );
 }
 
 #[tokio::test]
@@ -163,7 +166,10 @@ async fn a_silent_server_leaves_doubt_when_the_time_is_up() {
 
     let (base, server) = listener(Play::Silence).await;
     let patient = gateway(Settings { request_timeout: short, query_timeout: short, ..settings(base) });
-    assert_eq!(observe_says(&patient.observe(&TaskId::new("8").unwrap()).await), "unclear");
+    assert_eq!(
+        observe_says(&patient.observe(Asked { task: &TaskId::new("8").unwrap(), handle: None }).await),
+        "unclear"
+    );
     server.await.unwrap();
 }
 

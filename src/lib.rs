@@ -26,7 +26,7 @@
 //! |---|---|
 //! | 0 | `domain` |
 //! | 1 | `pace` |
-//! | 2 | `manifest` `image` `store` `gateway` `sink` `simulator` (which uses only `pace`: it is an independent witness) |
+//! | 2 | `manifest` `catalogue` `image` `store` `gateway` `sink` `simulator` (which uses only `pace`: it is an independent witness) |
 //! | 3 | `plan` `ledger` |
 //! | 4 | `pipeline` `report` |
 //! | 5 | `config` |
@@ -43,6 +43,10 @@
 //! - **task**: what the remote calls an attempt.
 //! - **reference**: our own name for an attempt, sent as `external_task_id`.
 //! - **observation**: what the remote says of a task.
+//! - **scene**: an effect, as the remote names it.
+//! - **standing**: what the vendor's newest pages say of a scene: current, gone, or only announced.
+//! - **units**: what the vendor bills in.
+//! - **quote**: what an effect will probably cost, and how sure that is.
 //! - **artifact**: a finished video in the output tree.
 //! - **event**: one thing that happened to a job; appended, never changed.
 //! - **taken**: a job that a stage works on; nobody else is given it.
@@ -54,6 +58,7 @@
 //! - **run**: one process working on a ledger.
 //! - **notice**: something worth telling while a run is on.
 
+pub mod catalogue;
 pub mod cli;
 pub mod config;
 pub mod domain;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LEVELS: [&[&str]; 7] = [
     &["domain"],
     &["pace"],
-    &["manifest", "image", "store", "gateway", "sink", "simulator"],
+    &["manifest", "catalogue", "image", "store", "gateway", "sink", "simulator"],
     &["plan", "ledger"],
     &["pipeline", "report"],
     &["serve", "config"],
@@ -17,7 +17,7 @@ const LEVELS: [&[&str]; 7] = [
 
 /// Which crate may appear where.
 const CRATES: [(&str, &[&str]); 11] = [
-    ("csv", &["manifest/", "report/"]),
+    ("csv", &["catalogue/", "manifest/", "report/"]),
     ("clap", &["cli/"]),
     ("comfy_table", &["cli/", "report/"]),
     ("governor", &["pace/"]),

@@ -12,7 +12,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  all done
   1  internal error
-  2  bad usage or configuration
+  2  bad usage or configuration (scenes: none has such a name)
   3  some rows failed (verify: files are missing or changed)
   4  rows need a person: held, stuck, or changed and not sent again
   5  interrupted; the same command goes on
@@ -95,6 +95,14 @@ Examples:
     /// Hold the output tree against the ledger; what is missing is collected again, not paid again
     #[command(after_help = "Example:\n  nightreel verify && echo all there")]
     Verify(Verify),
+    /// List the effect scenes that are known, and what they probably cost; asks nobody
+    ///
+    /// Scenes come and go weekly: one that is not listed can be sent all the same. A price with ~ is a guess.
+    #[command(after_help = "\
+Examples:
+  nightreel scenes hug
+  nightreel scenes --gone")]
+    Scenes(Scenes),
     /// Serve the simulated remote on loopback, to rehearse a night
     ///
     /// It demands the key in `NIGHTREEL_SIMULATOR_KEY`, where that is set, and takes any or none else.
@@ -252,6 +260,16 @@ pub(crate) struct Verify {
     pub(crate) batch: Option<String>,
 }
 
+/// Flags of `scenes`.
+#[derive(Debug, Args)]
+pub(crate) struct Scenes {
+    /// Only those that have this in their name
+    pub(crate) word: Option<String>,
+    /// Also those that are not on the vendor's newest pages; gateways may still offer them
+    #[arg(long)]
+    pub(crate) gone: bool,
+}
+
 /// Flags of `simulate`.
 #[derive(Debug, Args)]
 pub(crate) struct Simulate {
@@ -316,7 +334,12 @@ impl Cli {
             }
             Verb::Check(check) => flags.extend(check.output.flags()),
             Verb::Collect(collect) => flags.extend(collect.remote.flags()),
-            Verb::Status(_) | Verb::Resolve(_) | Verb::Retry(_) | Verb::Verify(_) | Verb::Simulate(_) => {}
+            Verb::Status(_)
+            | Verb::Resolve(_)
+            | Verb::Retry(_)
+            | Verb::Verify(_)
+            | Verb::Scenes(_)
+            | Verb::Simulate(_) => {}
         }
         Layer::from_flags(flags)
     }

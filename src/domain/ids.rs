@@ -64,6 +64,8 @@ macro_rules! text_id {
     };
 }
 
+pub(super) use text_id;
+
 text_id!(
     /// The name of a batch: one manifest under one name.
     BatchName, "batch name", "1 to 100 characters, none of them a control character or a slash",

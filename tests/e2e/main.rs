@@ -9,6 +9,7 @@ mod killed;
 mod limits;
 mod lost;
 mod manifests;
+mod scenes;
 mod signals;
 mod support;
 mod verbs;

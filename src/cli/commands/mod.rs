@@ -6,6 +6,7 @@ pub(super) mod collect;
 pub(super) mod resolve;
 pub(super) mod retry;
 pub(super) mod run;
+pub(super) mod scenes;
 mod session;
 pub(super) mod simulate;
 pub(super) mod status;

@@ -82,6 +82,12 @@ impl PriceTable {
         )
     }
 
+    /// What an effect of which nothing is known will probably cost.
+    #[must_use]
+    pub fn typical(&self) -> Money {
+        self.default.unwrap_or(BASE * self.unit_price)
+    }
+
     /// The names in `per_scene` that no effect can have, such as `hug/10/pro`: their prices would never be taken.
     pub fn unusable(&self) -> impl Iterator<Item = &str> {
         self.per_scene.keys().map(String::as_str).filter(|name| {

@@ -14,12 +14,14 @@ Exit codes:
   1  internal error
   2  bad usage or configuration (scenes: none has such a name)
   3  some rows failed (verify: files are missing or changed)
-  4  rows need a person: held, stuck, or changed and not sent again
+  4  rows need a person: held, stuck, changed and not sent again, or of a paused scene
   5  interrupted; the same command goes on
   6  another run holds the ledger
   7  the manifest was rejected; nothing was submitted
-  8  the account is paused (key, balance); the rest was collected
+  8  an account is paused (key, permission, route), and rows are left; the rest was collected
   9  videos or ledger cannot be written (disk full, permissions)
+  10 the balance is used up, and rows are left; the rest was collected
+  11 the budget is reached, and rows are left
 
 The key comes from NIGHTREEL_API_KEY or from key_file, never from a flag.
 Settings: nightreel.toml, then NIGHTREEL_* variables, then flags.";
@@ -117,19 +119,22 @@ Example:
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Remote")]
 pub(crate) struct Remote {
-    /// simulator, kling or kling-compatible
+    /// simulator, kling, cometapi, kkiai, kling-compatible, fal or wavespeed; wins over `[[account]]` tables
     #[arg(long, value_name = "GATEWAY")]
     gateway: Option<String>,
     /// Where the API is, up to what stands before /v1
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// A name for the account [default: from the gateway]
+    /// A name for the account [default: from the gateway]; or which `[[account]]` tables to use: NAME,NAME [default: all]
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
+    /// Where Kling is: singapore or beijing [default: singapore]
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
     /// How long to wait for an answer before a row is in doubt [default: 2m]
     #[arg(long, value_name = "SPAN")]
     request_timeout: Option<String>,
-    /// The shortest span between two questions about a task [default: 2s]
+    /// The shortest span between two questions about a task [default: 2s; 10s at gateways that poll themselves]
     #[arg(long, value_name = "SPAN")]
     min_poll: Option<String>,
     /// How long a task may take before it is given up for now [default: 24h]
@@ -161,6 +166,15 @@ pub(crate) struct Run {
     /// Parallel generations [default: 5]
     #[arg(long, value_name = "N", help_heading = "Remote")]
     in_flight: Option<String>,
+    /// The most that may be paid in all runs of the batch, in the currency of the prices, such as 50
+    #[arg(long, value_name = "AMOUNT", help_heading = "Money")]
+    budget: Option<String>,
+    /// Rows of each scene that must be made before the rest of it is sent; 0 for none [default: 2]
+    #[arg(long, value_name = "ROWS", help_heading = "Money")]
+    canary: Option<String>,
+    /// How many of the last tasks may fail before their scene or account is paused, or off [default: 50%]
+    #[arg(long, value_name = "PERCENT", help_heading = "Money")]
+    max_failures: Option<String>,
     /// Rows that stay in doubt: hold them, or resend them, which may pay twice [default: hold]
     #[arg(long, value_name = "WHAT", help_heading = "Money")]
     in_doubt: Option<String>,
@@ -331,6 +345,9 @@ impl Cli {
                 flags.push((Key::Rate, run.rate.clone()));
                 flags.push((Key::InFlight, run.in_flight.clone()));
                 flags.push((Key::InDoubt, run.in_doubt.clone()));
+                flags.push((Key::Budget, run.budget.clone()));
+                flags.push((Key::Canary, run.canary.clone()));
+                flags.push((Key::MaxFailures, run.max_failures.clone()));
             }
             Verb::Check(check) => flags.extend(check.output.flags()),
             Verb::Collect(collect) => flags.extend(collect.remote.flags()),
@@ -351,6 +368,7 @@ impl Remote {
             (Key::Gateway, self.gateway.clone()),
             (Key::BaseUrl, self.base_url.clone()),
             (Key::Account, self.account.clone()),
+            (Key::Region, self.region.clone()),
             (Key::RequestTimeout, self.request_timeout.clone()),
             (Key::MinPoll, self.min_poll.clone()),
             (Key::Deadline, self.deadline.clone()),

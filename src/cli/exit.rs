@@ -24,6 +24,10 @@ pub(crate) enum Exit {
     Paused = 8,
     /// Videos or ledger cannot be written.
     Unwritable = 9,
+    /// The balance of an account is used up, and rows are left.
+    Empty = 10,
+    /// The budget is reached, and rows are left.
+    Budget = 11,
 }
 
 impl Exit {

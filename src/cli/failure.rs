@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::config::ConfigError;
 use crate::domain::Invalid;
-use crate::gateway::kling::BuildError;
+use crate::gateway::BuildError;
 use crate::ledger::RecordError;
 use crate::pipeline::download;
 use crate::plan::SurveyError;
@@ -141,7 +141,15 @@ macro_rules! usage {
     )*};
 }
 
-usage!(ConfigError, Invalid, BuildError, StartError);
+usage!(ConfigError, Invalid, StartError);
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        let hint = error.hint();
+        let failure = Self::new(Exit::Usage, error);
+        hint.into_iter().fold(failure, Self::hint)
+    }
+}
 
 impl From<SinkError> for Failure {
     fn from(error: SinkError) -> Self {

@@ -102,6 +102,11 @@ impl Bars {
     }
 }
 
+/// Which account something is about, where there are several.
+fn of(account: Option<&String>) -> String {
+    account.map_or_else(String::new, |account| format!("{account}: "))
+}
+
 impl View {
     fn new(bars: bool, clock: Clock) -> Self {
         Self { bars: bars.then(Bars::new), clock, told_at: None, told: HashMap::new() }
@@ -110,7 +115,12 @@ impl View {
     fn show(&mut self, notice: &Notice, quiet: bool) {
         match notice {
             Notice::Counted(tally) => self.count(tally, quiet),
-            Notice::Paused { words } => self.say(&format!("paused: {words}; what is paid is still collected")),
+            Notice::Paused { account, words } => {
+                self.say(&format!("paused: {}{words}; what is paid is still collected", of(account.as_ref())));
+            }
+            Notice::ScenePaused { scene, words } => {
+                self.say(&format!("paused: scene {scene}: {words}; nothing more of it is sent in this run"));
+            }
             Notice::SinkStopped { words } => self.say(&format!("stopped: {words}")),
             _ if quiet => {}
             Notice::Stopping => {
@@ -125,6 +135,10 @@ impl View {
             Notice::Failed { label, words } => self.say(&format!("failed: {label}: {words}")),
             Notice::Stuck { label, words } => self.say(&format!("stuck: {label}: {words}")),
             Notice::Odd { words } => self.say(words),
+            Notice::Adapted { account, words } => self.say(&format!("{}{words}", of(account.as_ref()))),
+            Notice::ScenePassed { scene } => {
+                self.mention(format!("the first rows of {scene} were made: the rest of it is sent"));
+            }
             Notice::FetchFailed { label, words } => {
                 let told = self.told.entry("fetch").or_insert(0);
                 *told += 1;

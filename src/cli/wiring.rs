@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::Settings;
+use crate::config::{AccountSettings, Settings};
 use crate::domain::{AccountName, BatchName};
-use crate::gateway::kling::{self, KlingGateway};
-use crate::gateway::{Capabilities, Gateway, Preset};
+use crate::gateway::{self, Preset, Region};
 use crate::ledger::Ledger;
 use crate::pace::Clock;
 use crate::pipeline::download::Downloader;
-use crate::pipeline::{Parts, Trees};
+use crate::pipeline::{LaneSettings, Parts, Trees};
 use crate::simulator::{self, Simulator};
 use crate::sink::{LocalSink, Sink};
 use crate::store::sqlite::SqliteStore;
@@ -55,86 +54,98 @@ fn no_ledger(settings: &Settings) -> Failure {
         .hint("`nightreel run MANIFEST` makes one; `--state PATH` names another")
 }
 
-/// The remote of a run.
-pub(super) struct Remote {
-    pub(super) account: Account,
-    pub(super) gateway: Arc<dyn Gateway>,
-    /// The embedded simulator, which lives as long as the run.
-    pub(super) simulator: Option<Simulator>,
+/// The remotes of a run.
+pub(super) struct Remotes {
+    pub(super) lanes: Vec<LaneSettings>,
+    /// Embedded simulators, which live as long as the run.
+    pub(super) simulators: Vec<Simulator>,
 }
 
-/// The remote that the settings name; else the one that the ledger knows, when it knows just one.
-pub(super) async fn remote(settings: &Settings, opened: &Opened) -> Result<Remote, Failure> {
-    let known = opened.store.accounts().await?;
-    let (preset, base_url, name) = match (settings.gateway, known.as_slice()) {
-        (Some(preset), _) => (preset, settings.base_url.clone(), settings.account.clone()),
-        (None, [only]) => {
+impl Remotes {
+    /// Ends what lives as long as the run.
+    pub(super) async fn shutdown(self) {
+        for simulator in self.simulators {
+            simulator.shutdown().await;
+        }
+    }
+}
+
+/// The remotes that the settings name; else the one that the ledger knows, when it knows just one.
+pub(super) async fn remotes(settings: &Settings, opened: &Opened) -> Result<Remotes, Failure> {
+    let mut remotes = Remotes { lanes: Vec::new(), simulators: Vec::new() };
+    for account in &settings.accounts {
+        let place = place_of(account, opened.store.as_ref()).await?;
+        let mut base_url = place.base_url.clone();
+        let embedded = place.preset == Preset::Simulator && base_url.is_none();
+        if embedded {
+            let several = settings.accounts.len() > 1;
+            let simulator =
+                embed(settings, account, several.then_some(place.name.as_ref()).flatten(), &opened.clock).await?;
+            base_url = Some(simulator.base_url().to_owned());
+            remotes.simulators.push(simulator);
+        }
+        let built = gateway::build(account.spec(place.preset, base_url), opened.clock.clone())?;
+        let name = match place.name {
+            Some(name) => name,
+            None => account_name(place.preset, account.region, (!embedded).then_some(&built.base_url))?,
+        };
+        let base_url = if embedded { String::new() } else { built.base_url };
+        let known = Account { name, gateway: place.preset.word().to_owned(), base_url, last_submit_at: None };
+        remotes.lanes.push(LaneSettings {
+            account: known,
+            gateway: built.gateway,
+            interval: account.rate.interval(),
+            in_flight: account.in_flight,
+            min_poll: account.min_poll.unwrap_or_else(|| place.preset.min_poll()),
+            in_doubt: account.in_doubt,
+            weight: account.weight,
+            pool: account.pool.clone(),
+            prices: account.prices.clone(),
+        });
+    }
+    Ok(remotes)
+}
+
+/// Which remote an account is.
+struct Place {
+    preset: Preset,
+    base_url: Option<String>,
+    name: Option<AccountName>,
+}
+
+/// The remote that an account's settings name; else the one that the ledger knows.
+async fn place_of(account: &AccountSettings, store: &dyn Store) -> Result<Place, Failure> {
+    if let Some(preset) = account.preset {
+        return Ok(Place { preset, base_url: account.base_url.clone(), name: account.name.clone() });
+    }
+    let known = store.accounts().await?;
+    let wanted = account.name.as_ref();
+    let known: Vec<&Account> = known.iter().filter(|known| wanted.is_none_or(|wanted| known.name == *wanted)).collect();
+    match known.as_slice() {
+        [only] => {
             let preset = only.gateway.parse().map_err(|_| {
                 Failure::new(Exit::Usage, format!("the ledger names the unknown gateway {:?}", only.gateway))
             })?;
             let base_url = Some(only.base_url.clone()).filter(|url| !url.is_empty());
-            (preset, settings.base_url.clone().or(base_url), Some(only.name.clone()))
+            Ok(Place { preset, base_url: account.base_url.clone().or(base_url), name: Some(only.name.clone()) })
         }
-        (None, []) => {
-            return Err(Failure::new(Exit::Usage, "which gateway?").hint("to rehearse: --gateway simulator").hint(
-                "with a key in NIGHTREEL_API_KEY: --gateway kling, or --gateway kling-compatible --base-url URL",
-            ));
-        }
-        (None, several) => {
+        [] => Err(Failure::new(Exit::Usage, "which gateway?").hint("to rehearse: --gateway simulator").hint(
+            "with a key in NIGHTREEL_API_KEY: --gateway kling, cometapi or kkiai, or --gateway kling-compatible --base-url URL",
+        )),
+        several => {
             let names: Vec<&str> = several.iter().map(|account| account.name.as_str()).collect();
             let failure = Failure::new(Exit::Usage, format!("which gateway? The ledger knows {}", names.join(", ")));
-            return Err(failure.hint("name one with --gateway, and --base-url where it needs one"));
+            Err(failure
+                .hint("name one with --gateway, and --base-url where it needs one")
+                .hint("to use several: an [[account]] table for each in nightreel.toml"))
         }
-    };
-    let mut simulator = None;
-    let url = match (preset, base_url) {
-        (_, Some(url)) => url,
-        (Preset::Simulator, None) => {
-            let started = embedded(settings, &opened.clock).await?;
-            let url = started.base_url().to_owned();
-            simulator = Some(started);
-            url
-        }
-        (Preset::Kling | Preset::KlingCompatible, None) => match preset.default_base_url() {
-            Some(url) => url.to_owned(),
-            None => {
-                return Err(Failure::new(Exit::Usage, format!("--gateway {preset} needs --base-url"))
-                    .hint("the gateway's documentation names it; leave out what begins with /v1"));
-            }
-        },
-    };
-    if preset != Preset::Simulator && settings.key.is_none() {
-        return Err(Failure::new(Exit::Usage, format!("--gateway {preset} needs a key"))
-            .hint("export NIGHTREEL_API_KEY=…, or name a file with key_file in nightreel.toml"));
-    }
-    let embedded = simulator.is_some();
-    let name = match name {
-        Some(name) => name,
-        None => account_name(preset, if embedded { None } else { Some(&url) })?,
-    };
-    let capabilities = capabilities(settings, preset);
-    let mut wanted =
-        kling::Settings::new(url.clone(), settings.key.clone().filter(|_| preset != Preset::Simulator), capabilities);
-    wanted.request_timeout = settings.request_timeout;
-    let gateway = KlingGateway::new(wanted, opened.clock.clone())?;
-    let base_url = if embedded { String::new() } else { url };
-    let account = Account { name, gateway: preset.word().to_owned(), base_url, last_submit_at: None };
-    Ok(Remote { account, gateway: Arc::new(gateway), simulator })
-}
-
-/// What was set, or what the preset can do when the gateway is the ledger's.
-fn capabilities(settings: &Settings, preset: Preset) -> Capabilities {
-    if settings.gateway.is_some() || preset == Preset::KlingCompatible {
-        settings.capabilities
-    } else {
-        preset.capabilities()
     }
 }
 
 /// Names an account by its gateway, and by its host where that is not the preset's own.
-fn account_name(preset: Preset, url: Option<&str>) -> Result<AccountName, Failure> {
+fn account_name(preset: Preset, region: Region, url: Option<&String>) -> Result<AccountName, Failure> {
     let named = match url {
-        Some(url) if preset.default_base_url() != Some(url) => {
+        Some(url) if preset.default_base_url(region) != Some(url.as_str()) => {
             format!("{preset} at {}", url.split("://").last().unwrap_or(url))
         }
         Some(_) | None => preset.word().to_owned(),
@@ -144,20 +155,26 @@ fn account_name(preset: Preset, url: Option<&str>) -> Result<AccountName, Failur
 
 /// The simulator within this process. It remembers its tasks beside the ledger, so that a run that was interrupted finds
 /// them again.
-async fn embedded(settings: &Settings, clock: &Clock) -> Result<Simulator, Failure> {
-    let in_flight = u32::try_from(settings.in_flight).unwrap_or(u32::MAX);
-    let journal = Some(settings.state.with_extension("simulator.jsonl"));
+async fn embed(
+    settings: &Settings,
+    account: &AccountSettings,
+    name: Option<&AccountName>,
+    clock: &Clock,
+) -> Result<Simulator, Failure> {
+    let in_flight = u32::try_from(account.in_flight).unwrap_or(u32::MAX);
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let of = name.map_or_else(String::new, |name| format!("{}.", name.as_str().chars().map(plain).collect::<String>()));
+    let journal = Some(settings.state.with_extension(format!("{of}simulator.jsonl")));
     let wanted = simulator::Settings { in_flight: Some(in_flight), journal, ..simulator::Settings::default() };
     Ok(Simulator::start(wanted, clock.clone()).await?)
 }
 
 /// What a run works with.
-pub(super) fn parts(opened: &Opened, remote: &Remote) -> Result<Parts, Failure> {
+pub(super) fn parts(opened: &Opened) -> Result<Parts, Failure> {
     let clock = opened.clock.clone();
     let downloader = Downloader::new(clock, Downloader::STALL_AFTER, Downloader::MAX_BYTES)?;
     Ok(Parts {
         ledger: opened.ledger.clone(),
-        gateway: Arc::clone(&remote.gateway),
         trees: Arc::new(Trees::new(Arc::clone(&opened.store), sink)),
         downloader: Arc::new(downloader),
     })

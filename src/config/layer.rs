@@ -4,91 +4,32 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::setting::{Key, Scope};
+
 /// What every variable of nightreel's begins with.
 const PREFIX: &str = "NIGHTREEL_";
-/// Variables that are no settings: the key itself, the file's path, and the crash tests' kill point.
-const OTHER_VARIABLES: [&str; 4] =
-    ["NIGHTREEL_API_KEY", "NIGHTREEL_CONFIG", "NIGHTREEL_SIMULATOR_KEY", "NIGHTREEL_KILL_AFTER_EVENT"];
-
-/// A setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "each is described at the field of `Settings` that it settles")]
-pub enum Key {
-    Gateway,
-    BaseUrl,
-    Account,
-    KeyFile,
-    Rate,
-    InFlight,
-    Out,
-    State,
-    Name,
-    RequestTimeout,
-    SettleAfter,
-    MinPoll,
-    Deadline,
-    Downloads,
-    InDoubt,
-    LogFormat,
-    Find,
-    Unique,
-    List,
-}
-
-impl Key {
-    /// All of them.
-    pub const ALL: [Self; 19] = [
-        Self::Gateway,
-        Self::BaseUrl,
-        Self::Account,
-        Self::KeyFile,
-        Self::Rate,
-        Self::InFlight,
-        Self::Out,
-        Self::State,
-        Self::Name,
-        Self::RequestTimeout,
-        Self::SettleAfter,
-        Self::MinPoll,
-        Self::Deadline,
-        Self::Downloads,
-        Self::InDoubt,
-        Self::LogFormat,
-        Self::Find,
-        Self::Unique,
-        Self::List,
-    ];
-
-    /// Its name in the file; with a dot where it stands in a table.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Gateway => "gateway",
-            Self::BaseUrl => "base_url",
-            Self::Account => "account",
-            Self::KeyFile => "key_file",
-            Self::Rate => "rate",
-            Self::InFlight => "in_flight",
-            Self::Out => "out",
-            Self::State => "state",
-            Self::Name => "name",
-            Self::RequestTimeout => "request_timeout",
-            Self::SettleAfter => "settle_after",
-            Self::MinPoll => "min_poll",
-            Self::Deadline => "deadline",
-            Self::Downloads => "downloads",
-            Self::InDoubt => "in_doubt",
-            Self::LogFormat => "log_format",
-            Self::Find => "capabilities.find",
-            Self::Unique => "capabilities.unique",
-            Self::List => "capabilities.list",
-        }
-    }
-
-    fn variable(self) -> String {
-        format!("{PREFIX}{}", self.word().replace('.', "_").to_uppercase())
-    }
-}
+/// Variables that are no settings: the credentials themselves, the file's path, and what is for tests.
+const OTHER_VARIABLES: [&str; 11] = [
+    "NIGHTREEL_API_KEY",
+    "NIGHTREEL_ACCESS_KEY",
+    "NIGHTREEL_SECRET_KEY",
+    "NIGHTREEL_ACCOUNT_TOKEN",
+    "NIGHTREEL_CONFIG",
+    "NIGHTREEL_SIMULATOR_KEY",
+    "NIGHTREEL_SIMULATOR_ACCESS_KEY",
+    "NIGHTREEL_SIMULATOR_SECRET_KEY",
+    "NIGHTREEL_SIMULATOR_ACCOUNT_TOKEN",
+    "NIGHTREEL_SIMULATOR_WEBHOOK_SECRET",
+    "NIGHTREEL_KILL_AFTER_EVENT",
+];
+/// Where prices of scenes stand.
+const SCENE_PRICES: &str = "prices.scenes.";
+/// The tables of accounts, and the name that each has.
+const ACCOUNTS: &str = "account";
+const ACCOUNT_NAME: &str = "name";
 
 /// A source cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +62,14 @@ pub enum LayerError {
         /// What it is most like.
         meant: Option<String>,
     },
+    /// A setting of the whole run in the table of one account.
+    #[error("{origin}: {found:?} is not for one account: it belongs above the [[account]] tables")]
+    NotOfAnAccount {
+        /// Where it stands.
+        origin: String,
+        /// The name.
+        found: String,
+    },
     /// A value that is neither text nor number nor truth.
     #[error("{origin}: {key} must be a text, a number, true or false")]
     NotAValue {
@@ -131,10 +80,19 @@ pub enum LayerError {
     },
 }
 
+/// A value and where it stands.
+type Told = (String, String);
+
 /// One source of settings.
 #[derive(Debug, Default)]
 pub struct Layer {
-    values: BTreeMap<Key, (String, String)>,
+    values: BTreeMap<Key, Told>,
+    /// Prices of scenes, by scene.
+    prices: BTreeMap<String, Told>,
+    /// The `[[account]]` tables; the name of each is its [`Key::Account`].
+    accounts: Vec<Layer>,
+    /// Where it begins, for an account's table.
+    origin: String,
 }
 
 impl Layer {
@@ -143,81 +101,143 @@ impl Layer {
     pub fn from_flags(flags: impl IntoIterator<Item = (Key, Option<String>)>) -> Self {
         let named = |key: Key| format!("--{}", key.word().replace('_', "-"));
         let values = flags.into_iter().filter_map(|(key, value)| Some((key, (named(key), value?)))).collect();
-        Self { values }
+        Self { values, ..Self::default() }
     }
 
     /// From variables named `NIGHTREEL_…`. One that means nothing is an error: it is a misspelled setting.
     pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, LayerError> {
+        let variable = |key: &Key| format!("{PREFIX}{}", key.word().replace('.', "_").to_uppercase());
         let mut values = BTreeMap::new();
         for (name, value) in variables {
             if !name.starts_with(PREFIX) || OTHER_VARIABLES.contains(&name.as_str()) {
                 continue;
             }
-            let known = Key::ALL.into_iter().find(|key| key.variable() == name);
+            let known = Key::ALL.iter().find(|key| variable(key) == name);
             let unknown = || {
-                let names = Key::ALL.iter().map(|key| key.variable());
+                let names = Key::ALL.iter().map(variable);
                 let names = names.chain(OTHER_VARIABLES.map(str::to_owned));
                 LayerError::Unknown { origin: "environment".into(), meant: nearest(&name, names), found: name.clone() }
             };
-            values.insert(known.ok_or_else(unknown)?, (name.clone(), value));
+            values.insert(*known.ok_or_else(unknown)?, (name.clone(), value));
         }
-        Ok(Self { values })
+        Ok(Self { values, ..Self::default() })
     }
 
     /// From a TOML file.
     pub fn from_file(path: &Path) -> Result<Self, LayerError> {
         let read = std::fs::read_to_string(path);
         let text = read.map_err(|source| LayerError::Unreadable { path: path.to_path_buf(), source })?;
-        Self::from_toml(path, &text)
+        let not_toml = |source| LayerError::NotToml { path: path.to_path_buf(), source: Box::new(source) };
+        let table = DeTable::parse(&text).map_err(not_toml)?;
+        let source = Source { path, text: &text };
+        let mut layer = Self::default();
+        for (name, value) in table.get_ref() {
+            match value.get_ref() {
+                DeValue::Array(tables) if name.get_ref() == ACCOUNTS => {
+                    for table in tables {
+                        let origin = source.place(table.span().start);
+                        let DeValue::Table(entries) = table.get_ref() else {
+                            return Err(LayerError::NotAValue { origin, key: ACCOUNTS.to_owned() });
+                        };
+                        let mut account = Self { origin, ..Self::default() };
+                        account.take_table("", entries, &source, Scope::Account)?;
+                        layer.accounts.push(account);
+                    }
+                }
+                _ => layer.take(name.get_ref(), name.span().start, value, &source, Scope::Run)?,
+            }
+        }
+        Ok(layer)
     }
 
-    fn from_toml(path: &Path, text: &str) -> Result<Self, LayerError> {
-        let not_toml = |source| LayerError::NotToml { path: path.to_path_buf(), source: Box::new(source) };
-        let table: toml::Table = text.parse().map_err(not_toml)?;
-        let mut values = BTreeMap::new();
-        for (name, value) in flat(&table) {
-            let origin = format!("{}:{}", path.display(), line_of(text, &name));
-            let Some(key) = Key::ALL.into_iter().find(|key| key.word() == name) else {
-                let meant = nearest(&name, Key::ALL.iter().map(|key| key.word().to_owned()));
-                return Err(LayerError::Unknown { origin, found: name, meant });
-            };
-            let text = match value {
-                toml::Value::String(text) => text.clone(),
-                toml::Value::Integer(number) => number.to_string(),
-                toml::Value::Boolean(truth) => truth.to_string(),
-                toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => {
-                    return Err(LayerError::NotAValue { origin, key: name });
-                }
-            };
-            values.insert(key, (origin, text));
+    fn take_table(
+        &mut self,
+        within: &str,
+        table: &DeTable<'_>,
+        source: &Source<'_>,
+        scope: Scope,
+    ) -> Result<(), LayerError> {
+        for (name, value) in table {
+            self.take(&format!("{within}{}", name.get_ref()), name.span().start, value, source, scope)?;
         }
-        Ok(Self { values })
+        Ok(())
+    }
+
+    /// Takes one entry: of the file itself, or of an account's table.
+    fn take(
+        &mut self,
+        name: &str,
+        at: usize,
+        value: &Spanned<DeValue<'_>>,
+        source: &Source<'_>,
+        scope: Scope,
+    ) -> Result<(), LayerError> {
+        let origin = source.place(at);
+        let text = match value.get_ref() {
+            DeValue::Table(inner) if !inner.is_empty() => {
+                return self.take_table(&format!("{name}."), inner, source, scope);
+            }
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(number) => number.to_string(),
+            DeValue::Float(number) => number.to_string(),
+            DeValue::Boolean(truth) => truth.to_string(),
+            DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                return Err(LayerError::NotAValue { origin, key: name.to_owned() });
+            }
+        };
+        if let Some(scene) = name.strip_prefix(SCENE_PRICES) {
+            self.prices.insert(scene.to_owned(), (origin, text));
+            return Ok(());
+        }
+        let of_account = scope == Scope::Account;
+        if of_account && name == ACCOUNT_NAME {
+            self.values.insert(Key::Account, (origin, text));
+            return Ok(());
+        }
+        let Some(key) = Key::ALL.iter().find(|key| key.word() == name).copied() else {
+            let names = Key::ALL.iter().map(|key| key.word().to_owned());
+            return Err(LayerError::Unknown { origin, meant: nearest(name, names), found: name.to_owned() });
+        };
+        if of_account && key.scope() == Scope::Run {
+            return Err(LayerError::NotOfAnAccount { origin, found: name.to_owned() });
+        }
+        self.values.insert(key, (origin, text));
+        Ok(())
     }
 
     /// A value with where it stands.
     pub(super) fn get(&self, key: Key) -> Option<(&str, &str)> {
         self.values.get(&key).map(|(origin, value)| (origin.as_str(), value.as_str()))
     }
-}
 
-/// The entries of a table, those of tables within it by a name with a dot.
-fn flat(table: &toml::Table) -> Vec<(String, &toml::Value)> {
-    let mut entries = Vec::new();
-    for (name, value) in table {
-        match value {
-            toml::Value::Table(inner) if !inner.is_empty() => {
-                entries.extend(inner.iter().map(|(within, value)| (format!("{name}.{within}"), value)));
-            }
-            value => entries.push((name.clone(), value)),
-        }
+    /// Prices of scenes, with where they stand.
+    pub(super) fn prices(&self) -> impl Iterator<Item = (&str, &Told)> {
+        self.prices.iter().map(|(scene, told)| (scene.as_str(), told))
     }
-    entries
+
+    /// The `[[account]]` tables.
+    pub(super) fn accounts(&self) -> &[Self] {
+        &self.accounts
+    }
+
+    /// Where it begins, for an account's table.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
 }
 
-/// The line that a name stands on, as far as can be seen from the text.
-fn line_of(text: &str, name: &str) -> usize {
-    let last = name.rsplit('.').next().unwrap_or(name);
-    text.lines().position(|line| line.trim_start().starts_with(last)).map_or(1, |line| line + 1)
+/// A file that is read.
+struct Source<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    /// The file and the line of the byte at `at`.
+    fn place(&self, at: usize) -> String {
+        let line = self.text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
+        format!("{}:{line}", self.path.display())
+    }
 }
 
 /// What a name is most like, when it is like anything.

@@ -1,22 +1,25 @@
 //! Settings from `nightreel.toml`, the environment and flags, in rising order, to typed values. Says of every value that
-//! is wrong where it stands and what would be accepted. Knows the key, and never shows it.
+//! is wrong where it stands and what would be accepted. Knows the credentials, and never shows them.
 
-mod key;
+mod account;
+mod find;
 mod layer;
+mod secret;
+mod setting;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use secrecy::SecretString;
 
-use crate::domain::AccountName;
-use crate::gateway::{Capabilities, Preset};
-use crate::pace::Rate;
-use crate::pipeline::InDoubt;
+use crate::domain::{AccountName, Money};
+use crate::pipeline::Caution;
 
-pub use key::KeyError;
-pub use layer::{Key, Layer, LayerError};
+pub use account::AccountSettings;
+use find::Find;
+pub use layer::{Layer, LayerError};
+pub use secret::SecretError;
+pub use setting::Key;
 
 /// What a value would have to be.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +39,45 @@ pub enum ConfigError {
         /// What would be accepted.
         expected: String,
     },
-    /// The key cannot be used.
+    /// A key cannot be used.
     #[error("the key cannot be used")]
-    Key(#[from] KeyError),
+    Key(#[from] SecretError),
+    /// An account without a name.
+    #[error("{origin}: the account has no name: write name = \"...\"")]
+    NoName {
+        /// Where its table begins.
+        origin: String,
+    },
+    /// An account without a gateway.
+    #[error("{origin}: account {name} names no gateway: write gateway = \"...\"")]
+    NoGateway {
+        /// Where its table begins.
+        origin: String,
+        /// Which.
+        name: AccountName,
+    },
+    /// Two accounts of one name.
+    #[error("two accounts have the name {name}: tasks are watched by the account of their name, so each needs its own")]
+    NamedTwice {
+        /// The name.
+        name: AccountName,
+    },
+    /// A key, and an access key too.
+    #[error("{}there is a key, and an access key or a secret key besides: one kind of credentials is enough", of(name.as_ref()))]
+    TwoCredentials {
+        /// Whose.
+        name: Option<AccountName>,
+    },
+    /// An access key without its secret key, or the reverse.
+    #[error("{}an access key needs its secret key, and the reverse", of(name.as_ref()))]
+    HalfAPair {
+        /// Whose.
+        name: Option<AccountName>,
+    },
+}
+
+fn of(name: Option<&AccountName>) -> String {
+    name.map_or_else(String::new, |name| format!("account {name}: "))
 }
 
 /// How logs are written.
@@ -54,20 +93,8 @@ pub enum LogFormat {
 /// Everything that can be set.
 #[derive(Debug)]
 pub struct Settings {
-    /// The gateway, where one was named.
-    pub gateway: Option<Preset>,
-    /// Its base URL, where it is not the preset's own.
-    pub base_url: Option<String>,
-    /// The account's name, where it is not made from the gateway.
-    pub account: Option<AccountName>,
-    /// The key, where there is one.
-    pub key: Option<SecretString>,
-    /// What the gateway can do beyond its preset.
-    pub capabilities: Capabilities,
-    /// Requests that may be paid: how many in which time. Default 60/min.
-    pub rate: Rate,
-    /// Parallel generations. Default 5.
-    pub in_flight: usize,
+    /// The accounts that pay; at least one, perhaps without a gateway.
+    pub accounts: Vec<AccountSettings>,
     /// The output tree. Default `videos`.
     pub out: PathBuf,
     /// Whether the output tree was named, or is the default.
@@ -76,104 +103,59 @@ pub struct Settings {
     pub state: PathBuf,
     /// The template of output names. Default `{scene}/{id}.mp4`.
     pub name: String,
-    /// How long an answer to a request that may be paid is waited for. Default 2 min.
-    pub request_timeout: Duration,
     /// How long a row in doubt must be quiet. Default 60 s.
     pub settle_after: Duration,
-    /// The shortest span between two questions about a task. Default 2 s.
-    pub min_poll: Duration,
     /// How long a task may take. Default 24 h.
     pub deadline: Duration,
     /// Parallel downloads. Default 4.
     pub downloads: usize,
-    /// What becomes of rows that stay in doubt. Default hold.
-    pub in_doubt: InDoubt,
+    /// When scenes and accounts are paused. Default: 2 rows ahead of each scene, half of the tasks may fail.
+    pub caution: Caution,
+    /// The most that may be paid in all runs of a batch. Default: no such limit.
+    pub budget: Option<Money>,
     /// How logs are written. Default text.
     pub log_format: LogFormat,
 }
 
 impl Settings {
-    /// Settles every setting: the last layer that has it wins.
+    /// Settles every setting: the last layer that has it wins. The first layer is the file; only a file has accounts.
     pub fn settle(layers: &[Layer]) -> Result<Self, ConfigError> {
-        let find = |key: Key| layers.iter().rev().find_map(|layer| layer.get(key));
-        let span = |key, default: u64| match find(key) {
-            None => Ok(Duration::from_secs(default)),
-            Some((origin, value)) => {
-                parse_span(value).ok_or_else(|| wrong(origin, key, value, "a span such as 500ms, 60s, 2m or 24h"))
-            }
+        let find = Find::over(layers.iter().collect());
+        let log_format = |text: &str| match text {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
         };
-        let count = |key, default: usize, most: usize| match find(key) {
-            None => Ok(default),
-            Some((origin, value)) => value
-                .parse()
-                .ok()
-                .filter(|count| (1..=most).contains(count))
-                .ok_or_else(|| wrong(origin, key, value, &format!("a whole number from 1 to {most}"))),
-        };
-        let yes = |key, default: bool| match find(key) {
-            None => Ok(default),
-            Some((_, "true")) => Ok(true),
-            Some((_, "false")) => Ok(false),
-            Some((origin, value)) => Err(wrong(origin, key, value, "true or false")),
-        };
-        let gateway = match find(Key::Gateway) {
-            None => None,
-            Some((origin, value)) => {
-                let expected = Preset::ALL.map(Preset::word).join(", ");
-                Some(value.parse().map_err(|_| wrong(origin, Key::Gateway, value, &format!("one of {expected}")))?)
-            }
-        };
-        let account = match find(Key::Account) {
-            None => None,
-            Some((origin, value)) => {
-                let named = AccountName::new(value);
-                Some(named.map_err(|bad| wrong(origin, Key::Account, value, bad.expected))?)
-            }
-        };
-        let rate = match find(Key::Rate) {
-            None => "60/min".parse().map_err(|_| wrong("default", Key::Rate, "60/min", "a rate"))?,
-            Some((origin, value)) => {
-                value.parse().map_err(|_| wrong(origin, Key::Rate, value, "a rate such as 20/min, 5/s or 300/h"))?
-            }
-        };
-        let in_doubt = match find(Key::InDoubt) {
-            None | Some((_, "hold")) => InDoubt::Hold,
-            Some((_, "resend")) => InDoubt::Resend,
-            Some((origin, value)) => return Err(wrong(origin, Key::InDoubt, value, "hold or resend")),
-        };
-        let log_format = match find(Key::LogFormat) {
-            None | Some((_, "text")) => LogFormat::Text,
-            Some((_, "json")) => LogFormat::Json,
-            Some((origin, value)) => return Err(wrong(origin, Key::LogFormat, value, "text or json")),
-        };
-        let preset = gateway.map_or_else(Capabilities::default, Preset::capabilities);
-        let text = |key, default: &str| find(key).map_or(default, |(_, value)| value).to_owned();
+        let text = |key, default: &str| find.text(key).unwrap_or(default).to_owned();
+        let canary = |text: &str| text.parse::<u64>().ok().filter(|rows| *rows <= 1000);
         Ok(Self {
-            gateway,
-            base_url: find(Key::BaseUrl).map(|(_, value)| value.trim_end_matches('/').to_owned()),
-            account,
-            key: key::load(find(Key::KeyFile).map(|(_, value)| PathBuf::from(value)).as_deref())?,
-            capabilities: Capabilities {
-                find: yes(Key::Find, preset.find)?,
-                unique: yes(Key::Unique, preset.unique)?,
-                list: yes(Key::List, preset.list)?,
-                ..preset
-            },
-            rate,
-            in_flight: count(Key::InFlight, 5, 10_000)?,
+            accounts: account::settle(layers)?,
             out: text(Key::Out, "videos").into(),
-            out_named: find(Key::Out).is_some(),
+            out_named: find.text(Key::Out).is_some(),
             state: text(Key::State, "state/nightreel.db").into(),
             name: text(Key::Name, "{scene}/{id}.mp4"),
-            request_timeout: span(Key::RequestTimeout, 120)?,
-            settle_after: span(Key::SettleAfter, 60)?,
-            min_poll: span(Key::MinPoll, 2)?,
-            deadline: span(Key::Deadline, 24 * 3600)?,
-            downloads: count(Key::Downloads, 4, 1000)?,
-            in_doubt,
-            log_format,
+            settle_after: find.span(Key::SettleAfter)?.unwrap_or(Duration::from_secs(60)),
+            deadline: find.span(Key::Deadline)?.unwrap_or(Duration::from_hours(24)),
+            downloads: find.count(Key::Downloads, 1000)?.unwrap_or(4),
+            caution: Caution {
+                canary: find.parse(Key::Canary, canary, "a whole number from 0 to 1000")?.unwrap_or(2),
+                most_failures: find
+                    .parse(Key::MaxFailures, percentage, "a percentage such as 50%, or off")?
+                    .unwrap_or(Some(50)),
+            },
+            budget: find.parse(Key::Budget, |text| text.parse().ok(), "an amount such as 50 or 12.50")?,
+            log_format: find.parse(Key::LogFormat, log_format, "text or json")?.unwrap_or_default(),
         })
     }
+}
+
+/// A percentage below a hundred; or `off`.
+#[expect(clippy::option_option, reason = "off is a value, and so is nothing at all")]
+fn percentage(text: &str) -> Option<Option<u8>> {
+    if text == "off" {
+        return Some(None);
+    }
+    text.trim_end_matches('%').parse::<u8>().ok().filter(|percent| *percent < 100).map(Some)
 }
 
 /// A span as people write it; not negative, at most a year.
@@ -182,15 +164,6 @@ pub fn parse_span(text: &str) -> Option<Duration> {
     let span: SignedDuration = text.trim().parse().ok()?;
     let span = Duration::try_from(span).ok()?;
     (span <= Duration::from_secs(366 * 24 * 3600)).then_some(span)
-}
-
-fn wrong(origin: &str, key: Key, value: &str, expected: &str) -> ConfigError {
-    ConfigError::Value {
-        origin: origin.to_owned(),
-        key: key.word(),
-        value: value.to_owned(),
-        expected: expected.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Layers over one another, and what is said of values that are wrong.
 
 use super::*;
+use crate::pipeline::InDoubt;
 
 fn file(text: &str) -> Result<Layer, LayerError> {
     let folder = tempfile::tempdir().unwrap();
@@ -19,9 +20,10 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     let environment = variables(&[("NIGHTREEL_RATE", "5/s"), ("NIGHTREEL_OUT", "b"), ("HOME", "/")]).unwrap();
     let flags = Layer::from_flags([(Key::Out, Some("c".to_owned())), (Key::State, None)]);
     let settings = Settings::settle(&[file, environment, flags]).unwrap();
-    assert_eq!((settings.in_flight, settings.rate.to_string().as_str()), (7, "5/s"));
+    let account = &settings.accounts[0];
+    assert_eq!((account.in_flight, account.rate.to_string().as_str()), (7, "5/s"));
     assert_eq!(settings.out, PathBuf::from("c"));
-    assert!(settings.capabilities.list && !settings.capabilities.find);
+    assert_eq!((account.overrides.list, account.overrides.find), (Some(true), None));
 }
 
 #[test]
@@ -42,10 +44,92 @@ fn a_wrong_value_is_told_with_its_place_and_what_would_be_accepted() {
         ("gateway = \"klingon\"", "kling-compatible"),
         ("in_doubt = \"pray\"", "hold or resend"),
         ("[capabilities]\nfind = \"maybe\"", "true or false"),
+        ("budget = \"much\"", "12.50"),
+        ("canary = -1", "0 to 1000"),
+        ("max_failures = \"all\"", "or off"),
+        ("[prices.scenes]\nhug = \"free\"", "0.28"),
+        ("[prices.scenes]\n\"hug/10/pro\" = 1", "scene/pro/10"),
     ];
     for (text, expected) in cases {
         let error = Settings::settle(&[file(text).unwrap()]).unwrap_err().to_string();
         assert!(error.contains("nightreel.toml:") && error.contains(expected), "{error}");
     }
     assert!(file("rate = [1]").is_err());
+}
+
+const ACCOUNTS: &str = r#"
+rate = "30/min"
+canary = 3
+[prices]
+unit = 0.13
+
+[[account]]
+name = "direct"
+gateway = "kling"
+access_key_env = "NIGHTREEL_TEST_ACCESS"
+secret_key_env = "NIGHTREEL_TEST_SECRET"
+in_flight = 20
+weight = 3
+[account.prices.scenes]
+hug_pro = 0.49
+
+[[account]]
+name = "spare"
+gateway = "simulator"
+rate = "5/s"
+in_doubt = "resend"
+pool = "studio"
+"#;
+
+#[test]
+fn accounts_have_their_own_settings_over_those_of_the_file_and_under_the_flags() {
+    let text = ACCOUNTS
+        .replace("access_key_env = \"NIGHTREEL_TEST_ACCESS\"\nsecret_key_env = \"NIGHTREEL_TEST_SECRET\"\n", "");
+    let flags = Layer::from_flags([(Key::InFlight, Some("7".to_owned()))]);
+    let settings = Settings::settle(&[file(&text).unwrap(), Layer::default(), flags]).unwrap();
+    let [direct, spare] = settings.accounts.as_slice() else { panic!("{settings:?}") };
+    assert_eq!((direct.rate.to_string(), spare.rate.to_string()), ("30/min".into(), "5/s".into()));
+    assert_eq!((direct.in_flight, spare.in_flight, direct.weight, spare.weight), (7, 7, 3, 1));
+    assert_eq!((direct.in_doubt, spare.in_doubt), (InDoubt::Hold, InDoubt::Resend));
+    assert_eq!(spare.pool.as_deref(), Some("studio"));
+    assert_eq!(direct.prices.per_scene["hug_pro"].to_string(), "0.49");
+    assert!(spare.prices.per_scene.is_empty() && spare.prices.unit_price.to_string() == "0.13");
+    assert_eq!(settings.caution.canary, 3);
+    // A gateway that is named on the command line is another account.
+    let file = file(&text).unwrap();
+    let flags = Layer::from_flags([(Key::Gateway, Some("simulator".to_owned()))]);
+    let settings = Settings::settle(&[file, Layer::default(), flags]).unwrap();
+    assert_eq!((settings.accounts.len(), settings.accounts[0].in_flight), (1, 5));
+}
+
+#[test]
+fn some_accounts_can_be_chosen_and_a_missing_credential_is_told_without_guessing() {
+    let missing = Settings::settle(&[file(ACCOUNTS).unwrap()]).unwrap_err();
+    let why = std::error::Error::source(&missing).unwrap().to_string();
+    assert_eq!(why, "the variable NIGHTREEL_TEST_ACCESS is not set");
+    let text = ACCOUNTS.replace("access_key_env", "#").replace("secret_key_env", "#");
+    let choose = |names: &str| {
+        let flags = Layer::from_flags([(Key::Account, Some(names.to_owned()))]);
+        Settings::settle(&[file(&text).unwrap(), Layer::default(), flags])
+    };
+    assert_eq!(choose("spare").unwrap().accounts.len(), 1);
+    assert_eq!(choose("direct, spare").unwrap().accounts.len(), 2);
+    assert!(choose("spear").unwrap_err().to_string().contains("one of direct, spare"));
+}
+
+#[test]
+fn what_is_wrong_with_an_account_is_told_at_its_table() {
+    for (text, expected) in [
+        ("rate = \"1/s\"\n\n[[account]]\ngateway = \"kling\"\n", "nightreel.toml:3: the account has no name"),
+        ("[[account]]\nname = \"a\"\n", "nightreel.toml:1: account a names no gateway"),
+        (
+            "[[account]]\nname = \"a\"\ngateway = \"kling\"\n[[account]]\nname = \"a\"\ngateway = \"kling\"\n",
+            "two accounts have the name a",
+        ),
+    ] {
+        let error = Settings::settle(&[file(text).unwrap()]).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let error = file("[[account]]\nname = \"a\"\nout = \"x\"\n").unwrap_err().to_string();
+    assert!(error.contains("nightreel.toml:3: \"out\" is not for one account"), "{error}");
 }

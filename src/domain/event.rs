@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountName, Artifact, ClientRef, Digest, Doubt, Effect, FailureCause, Handle, OutputKey, TaskId};
+use super::{AccountName, Artifact, ClientRef, Digest, Doubt, Effect, FailureCause, Handle, OutputKey, Price, TaskId};
 
 /// One thing that happened to a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub enum JobEvent {
         client_ref: ClientRef,
         /// Who sends it.
         account: AccountName,
+        /// What it will probably cost; `None` in ledgers of before prices were kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        price: Option<Price>,
     },
     /// The remote took the task.
     Accepted {
@@ -131,6 +134,22 @@ pub enum JobEvent {
         /// Where.
         output: OutputKey,
     },
+    /// The row is for another account from now on.
+    Routed {
+        /// The only account that may send it; `None` for any.
+        account: Option<AccountName>,
+    },
+    /// The remote's list showed an attempt of this row that the ledger knew nothing of: it is ours, and was paid for.
+    Adopted {
+        /// The attempt's number.
+        attempt: u32,
+        /// What was sent as `external_task_id`.
+        client_ref: ClientRef,
+        /// Whose list showed it.
+        account: AccountName,
+        /// What the remote calls it.
+        task: TaskId,
+    },
 }
 
 /// What a person says of an attempt in doubt.
@@ -172,6 +191,8 @@ impl JobEvent {
             Self::RetryAsked => "retry_asked",
             Self::Changed { .. } => "changed",
             Self::Moved { .. } => "moved",
+            Self::Routed { .. } => "routed",
+            Self::Adopted { .. } => "adopted",
         }
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountName, BatchId, ClientRef, Digest, Effect, Handle, JobId, OutputKey, RowKey, State, TaskId};
+use super::{AccountName, BatchId, ClientRef, Digest, Effect, Handle, JobId, OutputKey, Price, RowKey, State, TaskId};
 
 /// What we want, and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Job {
     pub output: OutputKey,
     /// The manifest's own columns, as a JSON object of texts.
     pub columns: String,
+    /// The only account that may send it, where its row names one.
+    pub account: Option<AccountName>,
     /// How far it is.
     pub state: State,
     /// The present or last attempt; `None` before the first.
@@ -47,6 +49,9 @@ pub struct Attempt {
     pub account: AccountName,
     /// When its intent became durable.
     pub started_at: Timestamp,
+    /// What it will probably cost, by the account's price table when it was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
     /// What the remote calls it, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskId>,
@@ -70,11 +75,57 @@ pub struct Attempt {
     pub dead_links: u32,
 }
 
+impl Attempt {
+    /// An attempt of which no more is known than that the remote has it.
+    pub(super) fn adopted(
+        number: u32,
+        client_ref: &ClientRef,
+        account: &AccountName,
+        task: &TaskId,
+        at: Timestamp,
+    ) -> Self {
+        Self { task: Some(task.clone()), ..Self::new(number, client_ref.clone(), account.clone(), at) }
+    }
+
+    /// An attempt whose intent is recorded at `started_at`.
+    pub(super) const fn new(number: u32, client_ref: ClientRef, account: AccountName, started_at: Timestamp) -> Self {
+        Self {
+            number,
+            client_ref,
+            account,
+            started_at,
+            price: None,
+            task: None,
+            request_id: None,
+            handle: None,
+            units: None,
+            took_ms: None,
+            put_offs: 0,
+            dead_links: 0,
+        }
+    }
+}
+
 impl Job {
+    /// The number of the present or last attempt; 0 before the first.
+    #[must_use]
+    pub fn last_attempt(&self) -> u32 {
+        self.attempt.as_ref().map_or(0, |attempt| attempt.number)
+    }
+
     /// The task of the present attempt, once known.
     #[must_use]
     pub fn task(&self) -> Option<&TaskId> {
         self.attempt.as_ref().and_then(|attempt| attempt.task.as_ref())
+    }
+
+    /// The only account that may send it: the one that may have it already, else the one that its row names.
+    #[must_use]
+    pub fn sender(&self) -> Option<&AccountName> {
+        match &self.state {
+            State::Planned { with: Some(account), .. } => Some(account),
+            _ => self.account.as_ref(),
+        }
     }
 
     /// The number that the next new attempt takes.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Artifact, Doubt, FailureCause};
+use super::{AccountName, Artifact, Doubt, FailureCause};
 
 /// How far a job is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,9 @@ pub enum State {
         due_at: Timestamp,
         /// The last attempt certainly made nothing: the next request carries its number and reference again.
         resend: bool,
+        /// The only account that may send it: the one that may have it already, and would refuse to make it twice.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        with: Option<AccountName>,
     },
     /// The intent to submit is durable; the outcome is not known yet.
     Submitting,

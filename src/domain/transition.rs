@@ -47,23 +47,14 @@ impl Job {
 fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
     use JobEvent as E;
     use State as S;
-    let planned = |resend| S::Planned { due_at: at, resend };
+    let planned = |resend| S::Planned { due_at: at, resend, with: None };
     match (job.state.clone(), event) {
-        (S::Planned { .. }, E::SubmitStarted { attempt, client_ref, account }) if *attempt == job.next_attempt() => {
+        (S::Planned { .. }, E::SubmitStarted { attempt, client_ref, account, price })
+            if *attempt == job.next_attempt() && job.sender().is_none_or(|only| only == account) =>
+        {
             let put_offs = job.attempt.as_ref().filter(|last| last.number == *attempt).map_or(0, |last| last.put_offs);
-            job.attempt = Some(Attempt {
-                number: *attempt,
-                client_ref: client_ref.clone(),
-                account: account.clone(),
-                started_at: at,
-                task: None,
-                request_id: None,
-                handle: None,
-                units: None,
-                took_ms: None,
-                put_offs,
-                dead_links: 0,
-            });
+            let sent = Attempt::new(*attempt, client_ref.clone(), account.clone(), at);
+            job.attempt = Some(Attempt { price: price.clone(), put_offs, ..sent });
             job.submissions += 1;
             Some(S::Submitting)
         }
@@ -87,7 +78,7 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
         (S::Submitting, E::PutOff { due_at, .. }) => {
             job.submissions = job.submissions.saturating_sub(1);
             job.attempt.as_mut()?.put_offs += 1;
-            Some(S::Planned { due_at: *due_at, resend: true })
+            Some(S::Planned { due_at: *due_at, resend: true, with: None })
         }
         (S::Submitting, E::Doubted { doubt, due_at }) => {
             // A request of a run that was stopped is as old as its intent, however late we come back to it.
@@ -103,7 +94,9 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
         }
         (S::InDoubt { .. }, E::ResendAllowed) => {
             job.submissions = job.submissions.saturating_sub(1);
-            Some(planned(true))
+            // Only where it may be already would it be refused the second time.
+            let with = Some(job.attempt.as_ref()?.account.clone());
+            Some(S::Planned { due_at: at, resend: true, with })
         }
         (S::InDoubt { doubt, .. }, E::HeldForPerson) => Some(S::Held { doubt }),
 
@@ -181,6 +174,22 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
         ) => {
             job.output = output.clone();
             Some(state)
+        }
+        (state @ (S::Planned { .. } | S::Failed { .. } | S::Held { .. }), E::Routed { account }) => {
+            job.account.clone_from(account);
+            Some(state)
+        }
+        // Paid for, and forgotten: by a ledger that was lost, or by a person who dropped it.
+        (S::Planned { .. }, E::Adopted { attempt, client_ref, account, task }) if *attempt >= job.last_attempt() => {
+            job.submissions += 1;
+            job.attempt = Some(Attempt::adopted(*attempt, client_ref, account, task, at));
+            Some(S::Waiting { since: at })
+        }
+        (S::Failed { cause: FailureCause::Dropped }, E::Adopted { client_ref, task, .. })
+            if job.attempt.as_ref().is_some_and(|known| known.client_ref == *client_ref) =>
+        {
+            job.attempt.as_mut()?.task = Some(task.clone());
+            Some(S::Waiting { since: at })
         }
         _ => None,
     }

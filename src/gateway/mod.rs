@@ -10,6 +10,7 @@ pub mod kling;
 mod preset;
 #[cfg(test)]
 pub mod scripted;
+mod spec;
 
 use std::fmt;
 use std::time::Duration;
@@ -19,7 +20,8 @@ use jiff::Timestamp;
 
 use crate::domain::{ClientRef, Doubt, Effect, FailureCause, Handle, Observation, Picture, TaskId};
 
-pub use preset::{Preset, UnknownPreset};
+pub use preset::{Preset, Region, UnknownPreset};
+pub use spec::{BuildError, Built, Credentials, Overrides, Parameters, Spec, build};
 
 /// What a remote can do beyond making tasks and telling of them by their id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -128,6 +130,12 @@ pub struct Pause {
     pub reason: PauseReason,
     /// The remote's words.
     pub words: String,
+}
+
+impl fmt::Display for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason, self.words)
+    }
 }
 
 /// What a person has to see to before an account can go on.

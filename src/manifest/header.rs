@@ -7,7 +7,7 @@ use super::Problem;
 /// The columns that every manifest must have.
 const REQUIRED: [&str; 3] = ["scene", "images", "duration"];
 /// The columns that mean something where they are present.
-const OPTIONAL: [&str; 4] = ["id", "model", "mode", "output"];
+const OPTIONAL: [&str; 5] = ["id", "model", "mode", "output", "account"];
 /// Names of results.csv, which the manifest's own columns would hide.
 const RESULTS: [&str; 9] = ["batch", "state", "file", "sha256", "bytes", "task_id", "submitted", "finished", "cause"];
 /// How alike a name must be to a known one to be taken for a misspelling of it.
@@ -28,6 +28,7 @@ pub struct Header {
     pub(super) model: Option<usize>,
     pub(super) mode: Option<usize>,
     pub(super) output: Option<usize>,
+    pub(super) account: Option<usize>,
 }
 
 /// The file has nothing in it.
@@ -93,8 +94,9 @@ impl Header {
                 let is_own = |name: &&String| !REQUIRED.contains(&name.as_str()) && !OPTIONAL.contains(&name.as_str());
                 let own: Vec<String> = names.iter().filter(is_own).cloned().collect();
                 let own_at = own.iter().filter_map(|name| at(name)).collect();
-                let (id, model, mode, output) = (at("id"), at("model"), at("mode"), at("output"));
-                Ok(Self { own, own_at, scene, images, duration, id, model, mode, output, names })
+                let (id, model, mode) = (at("id"), at("model"), at("mode"));
+                let (output, account) = (at("output"), at("account"));
+                Ok(Self { own, own_at, scene, images, duration, id, model, mode, output, account, names })
             }
             _ => Err(problems),
         }

@@ -2,7 +2,7 @@
 
 use csv::ByteRecord;
 
-use crate::domain::OutputKey;
+use crate::domain::{AccountName, OutputKey};
 
 use super::{Header, Problem};
 
@@ -25,6 +25,8 @@ pub struct Row {
     pub mode: Option<String>,
     /// Where its video goes, where it says so.
     pub output: Option<OutputKey>,
+    /// The only account that may send it, where it names one.
+    pub account: Option<AccountName>,
     /// The manifest's own columns, in the header's order.
     pub own: Vec<String>,
 }
@@ -57,9 +59,10 @@ pub(super) fn read(header: &Header, record: &ByteRecord, line: u64) -> Result<Ro
     let id = cells.named(header.id, LONGEST_ID);
     let model = cells.named(header.model, LONGEST_ID);
     let output = cells.output();
+    let account = cells.account();
     let own = header.own_at.iter().map(|at| cells.text(*at).to_owned()).collect();
     if cells.problems.is_empty() {
-        Ok(Row { line, id, scene, images, duration, model, mode, output, own })
+        Ok(Row { line, id, scene, images, duration, model, mode, output, account, own })
     } else {
         Err(cells.problems)
     }
@@ -177,6 +180,15 @@ impl<'a> Cells<'a> {
             self.problem(at, "the text is too long or has a control character", text, &expected);
         }
         Some(text.to_owned())
+    }
+
+    fn account(&mut self) -> Option<AccountName> {
+        let at = self.header.account?;
+        let text = self.text(at);
+        if text.is_empty() {
+            return None;
+        }
+        AccountName::new(text).map_err(|bad| self.problem(at, "no account has such a name", text, bad.expected)).ok()
     }
 
     fn output(&mut self) -> Option<OutputKey> {

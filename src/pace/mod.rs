@@ -6,9 +6,11 @@ mod clock;
 mod expectation;
 mod limiter;
 mod rate;
+mod throttle;
 
 pub use backoff::Backoff;
 pub use clock::Clock;
 pub use expectation::Expectation;
 pub use limiter::Limiter;
 pub use rate::{NotARate, Rate};
+pub use throttle::Throttle;

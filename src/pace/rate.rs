@@ -18,6 +18,12 @@ pub struct Rate {
 pub struct NotARate;
 
 impl Rate {
+    /// So many requests in a minute.
+    #[must_use]
+    pub const fn per_minute(count: NonZeroU32) -> Self {
+        Self { count, per: Duration::from_mins(1) }
+    }
+
     /// The span between two requests that are spread evenly.
     #[must_use]
     pub fn interval(self) -> Duration {

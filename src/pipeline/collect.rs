@@ -1,6 +1,7 @@
 //! The collect stage: finished videos are fetched into their output tree. Needs neither manifest nor images.
 //!
 //! It never asks for anything that could be paid: a dead link goes back to watching, for a fresh one of the same task.
+//! Links need no key, so that it fetches for every account, the oldest tasks first: their links die first.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use crate::domain::{Job, JobEvent, State, StateCode};
+use crate::domain::{Job, JobEvent, State};
 use crate::ledger::RecordError;
 use crate::pace::Backoff;
 
@@ -30,9 +31,8 @@ pub(super) async fn run(shared: Arc<Shared>) -> Result<(), RecordError> {
     loop {
         let mut next_at = Timestamp::MAX;
         if fetches.len() < most {
-            let account = shared.settings.account.clone();
             let store = shared.parts.ledger.store();
-            let due = store.take_due(StateCode::Ready, account, None, shared.now(), most - fetches.len()).await?;
+            let due = store.take_ready(shared.now(), most - fetches.len()).await?;
             next_at = due.next_at.unwrap_or(Timestamp::MAX);
             for job in due.jobs {
                 fetches.spawn(fetch(Arc::clone(&shared), job));

@@ -7,6 +7,8 @@
 
 mod collect;
 pub mod download;
+mod guard;
+mod lane;
 mod notice;
 mod reconcile;
 mod run;
@@ -14,14 +16,17 @@ mod shared;
 mod slots;
 mod submit;
 mod trees;
+mod turns;
 mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{AccountName, BatchId};
-use crate::gateway::{Gateway, Pause};
+use crate::domain::{AccountName, BatchId, Price};
+use crate::gateway::Pause;
 
+pub use guard::Caution;
+pub use lane::LaneSettings;
 pub use notice::Notice;
 pub use run::{Control, Pipeline};
 pub use trees::{MakeSink, Tree, Trees};
@@ -29,22 +34,18 @@ pub use trees::{MakeSink, Tree, Trees};
 /// What a run is told.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Who pays.
-    pub account: AccountName,
-    /// The shortest span between two requests that may be paid.
-    pub interval: Duration,
-    /// Parallel generations.
-    pub in_flight: usize,
+    /// Who pays: the accounts at work, at least one.
+    pub lanes: Vec<LaneSettings>,
     /// How long a row in doubt must be quiet before its absence counts. Default 60 s.
     pub settle_after: Duration,
-    /// The shortest span between two questions about one task. Default 2 s.
-    pub min_poll: Duration,
     /// How long a task may take before it is given up for now. Default 24 h.
     pub deadline: Duration,
     /// Parallel downloads. Default 4.
     pub downloads: usize,
-    /// What becomes of a row in doubt that cannot be looked up, or is absent where a second request could be paid.
-    pub in_doubt: InDoubt,
+    /// When scenes and accounts are paused.
+    pub caution: Caution,
+    /// The most that may be paid in all runs of the batch; in the currency of all accounts. Default: no such limit.
+    pub budget: Option<Price>,
 }
 
 /// What becomes of a row in doubt where sending it again might be paid twice.
@@ -73,14 +74,50 @@ pub enum Gate {
 /// Why a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// Nothing was left to do.
+    /// Nothing was left that could be done.
     Finished,
     /// It was told to stop; the ledger goes on from here.
     Interrupted,
-    /// The account cannot go on until a person acts; what was paid was collected as far as possible.
-    Paused(Pause),
     /// Videos cannot be stored until a person acts.
     SinkStopped(String),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Why.
+    pub ended: Ended,
+    /// Accounts that cannot go on until a person acts; what they were paid for was collected as far as possible.
+    pub pauses: Vec<(AccountName, Pause)>,
+    /// Rows that were left planned, by what kept them; those of no scene that was paused count as kept by the budget where
+    /// it kept any, else by the accounts.
+    pub left: Vec<LeftBehind>,
+    /// The longest that the rest of a scene waited for its first rows, and of how many scenes the rest did.
+    pub waited: Option<(Duration, usize)>,
+}
+
+/// Rows that a run left planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// Their scene.
+    pub scene: String,
+    /// What kept them.
+    pub kept_by: KeptBy,
+    /// How many.
+    pub rows: u64,
+    /// What they would probably have cost, by the first account's prices.
+    pub worth: Price,
+}
+
+/// What keeps planned rows from being sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeptBy {
+    /// Too many rows of their scene failed.
+    Scene(String),
+    /// The budget.
+    Budget,
+    /// No account could send them.
+    Accounts,
 }
 
 /// What a pipeline works with, beside its settings.
@@ -88,8 +125,6 @@ pub enum Ended {
 pub struct Parts {
     /// The ledger.
     pub ledger: crate::ledger::Ledger,
-    /// The remote.
-    pub gateway: Arc<dyn Gateway>,
     /// The output trees.
     pub trees: Arc<Trees>,
     /// What fetches videos.

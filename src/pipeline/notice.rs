@@ -71,9 +71,30 @@ pub enum Notice {
         /// Why.
         words: String,
     },
-    /// The account stopped: no new submissions, what is paid is still collected.
+    /// An account stopped: no new submissions, what is paid is still collected.
     Paused {
+        /// Which, where there are several.
+        account: Option<String>,
         /// Why, and what to do.
+        words: String,
+    },
+    /// An account goes by other limits than it was set to, as its remote's answers taught.
+    Adapted {
+        /// Which, where there are several.
+        account: Option<String>,
+        /// How.
+        words: String,
+    },
+    /// The first rows of a scene were made: the rest of it is sent.
+    ScenePassed {
+        /// Which.
+        scene: String,
+    },
+    /// Nothing more of a scene is sent in this run.
+    ScenePaused {
+        /// Which.
+        scene: String,
+        /// Why.
         words: String,
     },
     /// Collecting stopped: the output tree cannot be written.

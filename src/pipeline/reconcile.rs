@@ -16,6 +16,7 @@ use crate::ledger::RecordError;
 use crate::pace::Backoff;
 
 use super::InDoubt;
+use super::lane::Lane;
 use super::shared::{Shared, UNREACHABLE, joined};
 
 /// Rows that are looked for at the same time.
@@ -27,25 +28,25 @@ const PAGES: u32 = 4;
 const PAGE: u32 = 500;
 
 /// Runs until the run stops.
-pub(super) async fn run(shared: Arc<Shared>) -> Result<(), RecordError> {
+pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<(), RecordError> {
+    let lane = &shared.lanes[place];
     let mut looks: JoinSet<Result<(), RecordError>> = JoinSet::new();
     loop {
         let mut next_at = Timestamp::MAX;
         if looks.len() < AT_ONCE {
-            let account = shared.settings.account.clone();
             let store = shared.parts.ledger.store();
             let free = AT_ONCE - looks.len();
-            let due = store.take_due(StateCode::InDoubt, account, None, shared.now(), free).await?;
+            let due = store.take_due(StateCode::InDoubt, lane.name().clone(), shared.now(), free).await?;
             next_at = due.next_at.unwrap_or(Timestamp::MAX);
             for job in due.jobs {
-                looks.spawn(look(Arc::clone(&shared), job));
+                looks.spawn(look(Arc::clone(&shared), place, job));
             }
         }
         tokio::select! {
             biased;
             () = shared.stop.cancelled() => break,
             Some(ended) = looks.join_next() => joined(ended).unwrap_or(Ok(()))?,
-            () = shared.doubted.notified() => {}
+            () = lane.doubted.notified() => {}
             () = shared.clock.sleep_until(next_at) => {}
         }
     }
@@ -55,14 +56,15 @@ pub(super) async fn run(shared: Arc<Shared>) -> Result<(), RecordError> {
 }
 
 /// Looks for one row and records what was learned.
-async fn look(shared: Arc<Shared>, job: Job) -> Result<(), RecordError> {
+async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordError> {
+    let lane = &shared.lanes[place];
     let (State::InDoubt { doubt, since, looks, .. }, Some(attempt)) = (&job.state, &job.attempt) else {
         shared.parts.ledger.store().release(job.id);
         return Ok(());
     };
     let quiet_until = since.checked_add(shared.settings.settle_after).unwrap_or(Timestamp::MAX);
     let quiet = shared.now() >= quiet_until;
-    match find(&shared, &attempt.client_ref, quiet).await {
+    match find(&shared, lane, &attempt.client_ref, quiet).await {
         // How far it is, the watch stage asks: from here on the job is its.
         Look::Found(task) => shared.record(&job, JobEvent::Found { task }).await.map(drop),
         Look::Absent if !quiet => {
@@ -70,14 +72,14 @@ async fn look(shared: Arc<Shared>, job: Job) -> Result<(), RecordError> {
             shared.record(&job, JobEvent::LookedAbsent { due_at }).await.map(drop)
         }
         Look::Absent => {
-            let safe = shared.parts.gateway.capabilities().resend_is_safe();
+            let safe = lane.gateway().capabilities().resend_is_safe();
             // A remote that has the reference and does not show its task would refuse it again, and again.
             let event = if *doubt == Doubt::AlreadyThere {
                 JobEvent::HeldForPerson
             } else if safe {
                 JobEvent::ResendAllowed
             } else {
-                unsettled(&shared)
+                unsettled(lane)
             };
             shared.record(&job, event).await.map(drop)
         }
@@ -85,14 +87,14 @@ async fn look(shared: Arc<Shared>, job: Job) -> Result<(), RecordError> {
             // Its slot may be in use until a task would surely have ended: only then is it given to a person.
             let ends_at = attempt
                 .started_at
-                .checked_add(shared.expectation().surely_ended_after())
+                .checked_add(lane.expectation().surely_ended_after())
                 .unwrap_or(Timestamp::MAX)
                 .max(quiet_until);
             let event = if shared.now() < ends_at {
                 let due_at = ends_at.min(shared.after(shared.settings.settle_after.max(LOOKS.first)));
                 JobEvent::LookPutOff { due_at }
             } else {
-                unsettled(&shared)
+                unsettled(lane)
             };
             shared.record(&job, event).await.map(drop)
         }
@@ -109,8 +111,8 @@ async fn look(shared: Arc<Shared>, job: Job) -> Result<(), RecordError> {
 }
 
 /// What becomes of a row that the remote cannot settle.
-fn unsettled(shared: &Shared) -> JobEvent {
-    match shared.settings.in_doubt {
+fn unsettled(lane: &Lane) -> JobEvent {
+    match lane.settings.in_doubt {
         InDoubt::Hold => JobEvent::HeldForPerson,
         InDoubt::Resend => JobEvent::ResendAllowed,
     }
@@ -125,19 +127,19 @@ enum Look {
 }
 
 /// By the reference first, where the remote can; and by the list, where it has one, before a row is called absent.
-async fn find(shared: &Shared, client_ref: &ClientRef, thorough: bool) -> Look {
-    let gateway = &shared.parts.gateway;
+async fn find(shared: &Shared, lane: &Lane, client_ref: &ClientRef, thorough: bool) -> Look {
+    let gateway = lane.gateway();
     let can = gateway.capabilities();
     if can.find {
         match gateway.find(client_ref).await {
             Observed::Seen(observation) => {
-                shared.answered();
+                lane.answered();
                 return Look::Found(observation.task);
             }
-            Observed::NotVisible => shared.answered(),
+            Observed::NotVisible => lane.answered(),
             Observed::Unclear { retry_after, .. } => return Look::Unclear { wait: retry_after },
             Observed::Paused(pause) => {
-                shared.deny(&pause);
+                shared.deny(lane, &pause);
                 return Look::Unclear { wait: None };
             }
         }
@@ -146,13 +148,13 @@ async fn find(shared: &Shared, client_ref: &ClientRef, thorough: bool) -> Look {
         (false, false) => Look::CannotAsk,
         (true, false) => Look::Absent,
         (true, true) if !thorough => Look::Absent,
-        (_, true) => find_listed(shared, client_ref).await,
+        (_, true) => find_listed(shared, lane, client_ref).await,
     }
 }
 
-async fn find_listed(shared: &Shared, client_ref: &ClientRef) -> Look {
+async fn find_listed(shared: &Shared, lane: &Lane, client_ref: &ClientRef) -> Look {
     for page in 1..=PAGES {
-        match shared.parts.gateway.list(page, PAGE).await {
+        match lane.gateway().list(page, PAGE).await {
             Listed::Page(tasks) => {
                 let last = tasks.len() < PAGE as usize;
                 let ours = tasks.into_iter().find(|task| task.client_ref.as_ref() == Some(client_ref));
@@ -165,11 +167,11 @@ async fn find_listed(shared: &Shared, client_ref: &ClientRef) -> Look {
             }
             Listed::Unclear { retry_after, .. } => return Look::Unclear { wait: retry_after },
             Listed::Paused(pause) => {
-                shared.deny(&pause);
+                shared.deny(lane, &pause);
                 return Look::Unclear { wait: None };
             }
         }
     }
     // More tasks than we page through: where the reference itself could be asked for, that answer stands.
-    if shared.parts.gateway.capabilities().find { Look::Absent } else { Look::CannotAsk }
+    if lane.gateway().capabilities().find { Look::Absent } else { Look::CannotAsk }
 }

@@ -1,21 +1,25 @@
 //! One run: starts the stages, decides when nothing is left to do, and ends them in order.
 
-use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{JobEvent, StateCode, Tally};
+use crate::domain::{BatchId, Effect, ImageSource, Images, JobEvent, Price, StateCode};
 use crate::ledger::RecordError;
 use crate::pace::Expectation;
-use crate::store::Account;
+use crate::store::{Account, Group, Left};
 
+use super::guard::{Budget, Guard};
+use super::lane::{Lane, LaneSettings};
 use super::shared::{Shared, joined};
 use super::slots::Slots;
-use super::{Ended, Gate, Notice, Parts, Settings, collect, reconcile, submit, watch as watching};
+use super::turns::Turns;
+use super::{Ended, Gate, KeptBy, LeftBehind, Notice, Outcome, Parts, Settings};
+use super::{collect, reconcile, submit, watch as watching};
 
 /// How many notices a slow listener may lag behind before it loses the oldest.
 const NOTICES: usize = 1024;
@@ -32,7 +36,7 @@ const BREATH: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Pipeline {
     shared: Arc<Shared>,
-    account: Account,
+    accounts: Vec<Account>,
     looked: watch::Receiver<Gate>,
 }
 
@@ -65,57 +69,64 @@ impl Control {
 }
 
 impl Pipeline {
-    /// Prepares a run: remembers the account, counts what still runs, settles what an earlier run left open.
-    pub async fn prepare(
-        parts: Parts,
-        settings: Settings,
-        account: Account,
-        gate: Gate,
-    ) -> Result<(Self, Control), RecordError> {
+    /// Prepares a run: remembers the accounts, counts what still runs, settles what an earlier run left open.
+    pub async fn prepare(parts: Parts, settings: Settings, gate: Gate) -> Result<(Self, Control), RecordError> {
         let store = parts.ledger.store();
-        let account = store.open_account(account).await?;
-        let recent = store.recent_durations(account.name.clone(), REMEMBERED).await?;
+        let mut accounts = Vec::new();
+        let mut lanes = Vec::new();
+        let mut pools = pools(&settings.lanes);
+        for wanted in &settings.lanes {
+            accounts.push(store.open_account(wanted.account.clone()).await?);
+            let name = wanted.account.name.clone();
+            let recent = store.recent_durations(name.clone(), REMEMBERED).await?;
+            let pool = wanted.pool.as_ref().and_then(|pool| pools.get_mut(pool.as_str()));
+            let slots = pool.map_or_else(|| Arc::new(Slots::new(wanted.in_flight)), |slots| Arc::clone(slots));
+            let open = store.open_of(name).await?;
+            slots.occupy(usize::try_from(open.submitting + open.waiting).unwrap_or(usize::MAX));
+            lanes.push(Lane::new(wanted.clone(), slots, Expectation::from_recent(recent)));
+        }
+        let guard = Guard::new(settings.caution);
+        guard.count(&store.groups(None).await?);
         let (gate_sender, gate) = watch::channel(gate);
         let (notices, _) = broadcast::channel(NOTICES);
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             clock: parts.ledger.clock().clone(),
-            slots: Slots::new(settings.in_flight),
-            expectation: Mutex::new(Expectation::from_recent(recent)),
+            guard,
+            budget: Budget::new(settings.budget.clone()),
+            turns: Turns::new(settings.lanes.iter().map(|lane| lane.weight)),
+            lanes,
             stop: stop.clone(),
             gate: gate.clone(),
-            pause: watch::Sender::new(None),
             sink_stopped: watch::Sender::new(None),
-            denials: AtomicU32::new(0),
-            looked_once: watch::Sender::new(false),
-            planned: Notify::new(),
-            doubted: Notify::new(),
-            waiting: Notify::new(),
+            planned: watch::Sender::new(0),
             ready: Notify::new(),
             progress: Notify::new(),
             notices: notices.clone(),
             parts,
             settings,
         });
-        let open = shared.parts.ledger.store().open_of(shared.settings.account.clone()).await?;
-        shared.slots.occupy(usize::try_from(open.submitting + open.waiting).unwrap_or(usize::MAX));
-        submit::recover(&shared).await?;
-        revive(&shared).await?;
+        for lane in &shared.lanes {
+            submit::recover(&shared, lane).await?;
+            revive(&shared, lane).await?;
+        }
         let control = Control { gate: gate_sender, stop, notices };
-        Ok((Self { shared, account, looked: gate }, control))
+        Ok((Self { shared, accounts, looked: gate }, control))
     }
 
-    /// Runs until nothing is left to do, or until it is told to stop.
-    pub async fn run(self) -> Result<Ended, RecordError> {
-        let Self { shared, account, looked } = self;
+    /// Runs until nothing is left that could be done, or until it is told to stop.
+    pub async fn run(self) -> Result<Outcome, RecordError> {
+        let Self { shared, accounts, looked } = self;
         let mut stages = JoinSet::new();
-        stages.spawn(submit::run(Arc::clone(&shared), account));
-        stages.spawn(reconcile::run(Arc::clone(&shared)));
-        stages.spawn(watching::run(Arc::clone(&shared)));
+        for (place, account) in accounts.into_iter().enumerate() {
+            stages.spawn(submit::run(Arc::clone(&shared), place, account));
+            stages.spawn(reconcile::run(Arc::clone(&shared), place));
+            stages.spawn(watching::run(Arc::clone(&shared), place));
+        }
         stages.spawn(collect::run(Arc::clone(&shared)));
         // A stage ends by itself only when the ledger failed it.
         let outcome = tokio::select! {
-            idle = until_idle(&shared, looked) => idle,
+            idle = until_idle(&shared, looked.clone()) => idle,
             Some(ended) = stages.join_next() => joined(ended).unwrap_or(Ok(())),
         };
         let told_to_stop = shared.stop.is_cancelled();
@@ -131,23 +142,63 @@ impl Pipeline {
         let drained = drained.await.unwrap_or(Ok(()));
         stages.shutdown().await;
         outcome.and(drained)?;
-        if let Some(words) = shared.sink_stopped.borrow().clone() {
-            return Ok(Ended::SinkStopped(words));
-        }
-        if told_to_stop {
-            return Ok(Ended::Interrupted);
-        }
-        if let Some(pause) = shared.pause.borrow().clone() {
-            return Ok(Ended::Paused(pause));
-        }
-        Ok(Ended::Finished)
+        let stopped = shared.sink_stopped.borrow().clone();
+        let ended = match stopped {
+            Some(words) => Ended::SinkStopped(words),
+            None if told_to_stop => Ended::Interrupted,
+            None => Ended::Finished,
+        };
+        let batch = if let Gate::Open(batch) = *looked.borrow() { batch } else { None };
+        outcome_of(&shared, ended, batch).await
     }
 }
 
-/// Ends when nothing is left to do for this account, or the run was told to stop.
+/// The slots of each pool: as many as the account of it that is set to the fewest.
+fn pools(lanes: &[LaneSettings]) -> HashMap<&str, Arc<Slots>> {
+    let mut fewest: HashMap<&str, usize> = HashMap::new();
+    for lane in lanes {
+        if let Some(pool) = &lane.pool {
+            let limit = fewest.entry(pool).or_insert(lane.in_flight);
+            *limit = (*limit).min(lane.in_flight);
+        }
+    }
+    fewest.into_iter().map(|(pool, limit)| (pool, Arc::new(Slots::new(limit)))).collect()
+}
+
+/// What is to be told of a run that ended.
+async fn outcome_of(shared: &Shared, ended: Ended, batch: Option<BatchId>) -> Result<Outcome, RecordError> {
+    let store = shared.parts.ledger.store();
+    let pauses = shared.lanes.iter().filter_map(|lane| Some((lane.name().clone(), lane.pause.borrow().clone()?)));
+    let paused = shared.guard.paused();
+    let dear = shared.guard.has_dear();
+    let mut left: Vec<LeftBehind> = Vec::new();
+    for group in store.groups(batch).await?.into_iter().filter(|group| group.state == StateCode::Planned) {
+        let scene = (group.batch, group.scene.clone());
+        let kept_by = match paused.iter().find(|closed| closed.scene == scene) {
+            Some(closed) => KeptBy::Scene(closed.words.clone()),
+            None if dear => KeptBy::Budget,
+            None => KeptBy::Accounts,
+        };
+        left.push(LeftBehind { worth: worth(shared, &group), scene: group.scene, kept_by, rows: group.jobs });
+    }
+    Ok(Outcome { ended, pauses: pauses.collect(), left, waited: shared.guard.waited() })
+}
+
+/// What the rows of a group would probably cost.
+fn worth(shared: &Shared, group: &Group) -> Price {
+    let images = Images::One(ImageSource::Url(String::new()));
+    let effect = Effect { scene: group.scene.clone(), images, duration: None, model: None, mode: None };
+    let prices = &shared.lanes[0].settings.prices;
+    Price { amount: prices.price(&effect).amount * group.jobs, currency: prices.currency.clone() }
+}
+
+/// Ends when nothing is left that could be done, or the run was told to stop.
 async fn until_idle(shared: &Shared, mut gate: watch::Receiver<Gate>) -> Result<(), RecordError> {
     let store = shared.parts.ledger.store();
+    let names: Vec<_> = shared.lanes.iter().map(|lane| lane.name().clone()).collect();
     let mut told = None;
+    // What was learned of an end may come a moment after the end itself: idle is what is idle twice.
+    let mut idle_before = false;
     loop {
         if shared.stop.is_cancelled() {
             return Ok(());
@@ -159,11 +210,16 @@ async fn until_idle(shared: &Shared, mut gate: watch::Receiver<Gate>) -> Result<
             told = Some(shared.after(LOOK));
             shared.tell(Notice::Counted(store.tally(batch).await?));
         }
-        let left = store.left(shared.settings.account.clone(), batch).await?;
-        if is_idle(shared, standing, left) {
+        let left = store.left(names.clone(), batch).await?;
+        let idle = is_idle(shared, standing, &left);
+        if idle && idle_before {
             return Ok(());
         }
+        idle_before = idle;
         shared.clock.sleep(BREATH).await;
+        if idle {
+            continue;
+        }
         tokio::select! {
             () = shared.stop.cancelled() => {}
             () = shared.progress.notified() => {}
@@ -173,25 +229,36 @@ async fn until_idle(shared: &Shared, mut gate: watch::Receiver<Gate>) -> Result<
     }
 }
 
-/// Whether nothing is left to do. `left` is of one instant: a job on its way from one state to the next is never missed.
-fn is_idle(shared: &Shared, gate: Gate, left: Tally) -> bool {
-    let denied = shared.is_denied();
-    let at_remote = if denied { 0 } else { left.waiting + left.submitting };
+/// Whether nothing is left that could be done. `left` is of one instant: a job on its way from one state to the next is
+/// never missed.
+fn is_idle(shared: &Shared, gate: Gate, left: &Left) -> bool {
+    let lanes = || shared.lanes.iter().zip(&left.at_remote);
+    let at_remote: u64 = lanes().filter(|(lane, _)| !lane.is_denied()).map(|(_, open)| open).sum();
     match gate {
         Gate::Undecided => false,
-        Gate::OneLook => (*shared.looked_once.borrow() || denied) && left.ready == 0,
+        Gate::OneLook => {
+            shared.lanes.iter().all(|lane| *lane.looked_once.borrow() || lane.is_denied()) && left.ready == 0
+        }
         Gate::Closed => at_remote + left.ready == 0,
-        Gate::Open(_) => at_remote + left.ready == 0 && (left.planned == 0 || shared.is_paused()),
+        Gate::Open(_) => at_remote + left.ready == 0 && !left.planned.iter().any(|group| can_be_sent(shared, group)),
     }
 }
 
+/// Whether any account will send rows of a group, when nothing else happens.
+fn can_be_sent(shared: &Shared, group: &Group) -> bool {
+    let scene = (group.batch, group.scene.clone());
+    shared.lanes.iter().enumerate().any(|(place, lane)| {
+        let may = group.sender.as_ref().is_none_or(|only| only == lane.name());
+        may && !lane.is_paused() && shared.guard.reaches(place, &scene)
+    })
+}
+
 /// Tasks that an earlier run gave up are asked for once more: they may have ended since.
-async fn revive(shared: &Shared) -> Result<(), RecordError> {
+async fn revive(shared: &Shared, lane: &Lane) -> Result<(), RecordError> {
     const AT_ONCE: usize = 256;
     loop {
-        let account = shared.settings.account.clone();
         let store = shared.parts.ledger.store();
-        let stuck = store.take_due(StateCode::Stuck, account, None, shared.now(), AT_ONCE).await?.jobs;
+        let stuck = store.take_due(StateCode::Stuck, lane.name().clone(), shared.now(), AT_ONCE).await?.jobs;
         if stuck.is_empty() {
             return Ok(());
         }

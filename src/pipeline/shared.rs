@@ -1,8 +1,6 @@
-//! What the stages of one run share: the ledger behind one door that keeps the slots in step, the signals to stop, and
-//! the notices.
+//! What the stages of one run share: the ledger behind one door that keeps slots and caution in step, the accounts at
+//! work, the signals to stop, and the notices.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,18 +9,17 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Job, JobEvent, State};
-use crate::gateway::Pause;
+use crate::gateway::{Pause, PauseReason};
 use crate::ledger::RecordError;
-use crate::pace::{Backoff, Clock, Expectation};
+use crate::pace::{Backoff, Clock};
 
-use super::slots::Slots;
+use super::guard::{Alarm, Budget, Guard};
+use super::lane::Lane;
+use super::turns::Turns;
 use super::{Gate, Notice, Parts, Settings};
 
 /// Waits between attempts at whatever cannot be reached.
 pub(super) const UNREACHABLE: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(60) };
-
-/// A remote that refuses this many questions in a row, and answers none, is asked no more in this run.
-const ENOUGH_DENIALS: u32 = 5;
 
 /// What a task of a `JoinSet` came to; `None` when it was cut off. A panic goes on in whoever waits, so that a run whose
 /// parts broke ends instead of waiting for them.
@@ -42,21 +39,18 @@ pub(super) struct Shared {
     pub(super) parts: Parts,
     pub(super) settings: Settings,
     pub(super) clock: Clock,
-    pub(super) slots: Slots,
-    pub(super) expectation: Mutex<Expectation>,
+    /// The accounts at work.
+    pub(super) lanes: Vec<Lane>,
+    pub(super) guard: Guard,
+    pub(super) budget: Budget,
+    pub(super) turns: Turns,
     /// No new submissions, downloads stop at a chunk, paid requests in flight are still recorded.
     pub(super) stop: CancellationToken,
     pub(super) gate: watch::Receiver<Gate>,
-    pub(super) pause: watch::Sender<Option<Pause>>,
     pub(super) sink_stopped: watch::Sender<Option<String>>,
-    /// How many questions in a row the remote refused to answer for this account.
-    pub(super) denials: AtomicU32,
-    /// Every task that waits at the remote has been asked for at least once.
-    pub(super) looked_once: watch::Sender<bool>,
-    /// Each stage is woken when a job comes into its state.
-    pub(super) planned: Notify,
-    pub(super) doubted: Notify,
-    pub(super) waiting: Notify,
+    /// Counts up whenever a job may have become one that can be sent.
+    pub(super) planned: watch::Sender<u64>,
+    /// Woken when a job comes to be ready.
     pub(super) ready: Notify,
     /// Anything happened that may have been the last thing to do.
     pub(super) progress: Notify,
@@ -64,31 +58,45 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Records an event, keeps the slots in step, wakes the stage whose turn it is, and tells.
+    /// Records an event, keeps slots and caution in step, wakes the stage whose turn it is, and tells.
     ///
     /// The slot that a submission needs was taken by the submit stage; here it is only given back.
     pub(super) async fn record(&self, job: &Job, event: JobEvent) -> Result<Job, RecordError> {
         let next = self.parts.ledger.record(job, event).await?;
+        let lane = self.lane_of(&next);
         match (job.state.code().runs(), next.state.code().runs()) {
-            (true, false) => self.slots.give_back(),
+            (true, false) => lane.inspect(|lane| lane.slots.give_back()),
             // A submission took its slot before its intent; whatever else comes to run takes one here.
-            (false, true) if next.state != State::Submitting => self.slots.occupy(1),
-            (false, _) | (true, true) => {}
+            (false, true) if next.state != State::Submitting => lane.inspect(|lane| lane.slots.occupy(1)),
+            (false, _) | (true, true) => lane,
+        };
+        let alarm = self.guard.learn(job, &next, self.now());
+        if next.submissions < job.submissions {
+            self.guard.came_back();
         }
         match &next.state {
-            State::Planned { .. } => self.planned.notify_one(),
-            State::InDoubt { .. } => self.doubted.notify_one(),
-            State::Waiting { .. } => self.waiting.notify_one(),
+            State::InDoubt { .. } => lane.into_iter().for_each(|lane| lane.doubted.notify_one()),
+            State::Waiting { .. } => lane.into_iter().for_each(|lane| lane.waiting.notify_one()),
             State::Ready { .. } => self.ready.notify_one(),
-            State::Submitting
+            State::Planned { .. }
+            | State::Submitting
             | State::Done { .. }
             | State::Failed { .. }
             | State::Held { .. }
             | State::Stuck { .. } => {}
         }
-        self.progress.notify_one();
+        self.look_again();
         self.tell_of(job, &next);
+        if let Some(alarm) = alarm {
+            self.heed(alarm);
+        }
         Ok(next)
+    }
+
+    /// The account at work that a job's attempt belongs to, where it is at work in this run.
+    pub(super) fn lane_of(&self, job: &Job) -> Option<&Lane> {
+        let account = &job.attempt.as_ref()?.account;
+        self.lanes.iter().find(|lane| lane.name() == account)
     }
 
     /// The present instant.
@@ -101,14 +109,15 @@ impl Shared {
         self.now().checked_add(span).unwrap_or(Timestamp::MAX)
     }
 
-    /// What is known of how long tasks take.
-    pub(super) fn expectation(&self) -> MutexGuard<'_, Expectation> {
-        self.expectation.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Has every account look whether it can send something, and the run whether it is done.
+    pub(super) fn look_again(&self) {
+        self.planned.send_modify(|count| *count += 1);
+        self.progress.notify_one();
     }
 
-    /// Stops submitting for the rest of the run. The first reason stands.
-    pub(super) fn pause(&self, pause: &Pause) {
-        let first = self.pause.send_if_modified(|standing| {
+    /// Stops an account from submitting for the rest of the run. The first reason stands.
+    pub(super) fn pause(&self, lane: &Lane, pause: &Pause) {
+        let first = lane.pause.send_if_modified(|standing| {
             let first = standing.is_none();
             if first {
                 *standing = Some(pause.clone());
@@ -116,10 +125,15 @@ impl Shared {
             first
         });
         if first {
-            self.tell(Notice::Paused { words: format!("{}: {}", pause.reason, pause.words) });
+            self.tell(Notice::Paused { account: self.called(lane), words: pause.to_string() });
         }
-        self.planned.notify_one();
-        self.progress.notify_one();
+        self.look_again();
+    }
+
+    /// The remote refused a question: the account is paused, and after some refusals in a row asked no more.
+    pub(super) fn deny(&self, lane: &Lane, pause: &Pause) {
+        lane.denied();
+        self.pause(lane, pause);
     }
 
     /// Stops collecting, and with it submitting: what cannot be stored should not be paid for.
@@ -138,31 +152,28 @@ impl Shared {
         self.progress.notify_one();
     }
 
-    /// The remote refused a question: the account is paused, and after some refusals in a row asked no more.
-    pub(super) fn deny(&self, pause: &Pause) {
-        self.denials.fetch_add(1, Ordering::Relaxed);
-        self.pause(pause);
-    }
-
-    /// The remote answered a question.
-    pub(super) fn answered(&self) {
-        self.denials.store(0, Ordering::Relaxed);
-    }
-
-    /// Whether the remote answers no more: what waits there is left for the next run.
-    pub(super) fn is_denied(&self) -> bool {
-        self.denials.load(Ordering::Relaxed) >= ENOUGH_DENIALS
-    }
-
-    /// Whether new submissions are over for this run.
-    pub(super) fn is_paused(&self) -> bool {
-        self.pause.borrow().is_some()
+    /// What an account is called in notices: nothing where there is only one.
+    pub(super) fn called(&self, lane: &Lane) -> Option<String> {
+        (self.lanes.len() > 1).then(|| lane.name().to_string())
     }
 
     /// Tells whoever listens.
     pub(super) fn tell(&self, notice: Notice) {
         // Nobody listening is no failure: nothing depends on notices.
         drop(self.notices.send(notice));
+    }
+
+    fn heed(&self, alarm: Alarm) {
+        match alarm {
+            Alarm::Proven((_, scene)) => self.tell(Notice::ScenePassed { scene }),
+            Alarm::Scene((_, scene), words) => self.tell(Notice::ScenePaused { scene, words }),
+            Alarm::Account(account, words) => {
+                if let Some(lane) = self.lanes.iter().find(|lane| *lane.name() == account) {
+                    self.pause(lane, &Pause { reason: PauseReason::Failures, words });
+                }
+            }
+        }
+        self.look_again();
     }
 
     fn tell_of(&self, before: &Job, job: &Job) {

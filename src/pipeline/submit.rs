@@ -1,21 +1,27 @@
 //! The submit stage: planned jobs become requests. The only place from which a request that may be paid leaves.
 //!
 //! It never repeats a request by itself: what certainly made nothing goes back to the ledger with a due time, and what
-//! is in doubt is the reconcile stage's.
+//! is in doubt is the reconcile stage's. Each account has a stage of its own; a slot is never held while there is nothing
+//! to send.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::domain::{ClientRef, Doubt, FailureCause, ImageSource, Job, JobEvent, JobId, Picture, State, StateCode};
+use crate::domain::{
+    BatchId, ClientRef, Doubt, FailureCause, ImageSource, Job, JobEvent, Money, Picture, Price, State, StateCode,
+};
 use crate::gateway::{Accepted, Limit, NotMade, Order, Submitted};
 use crate::image;
 use crate::ledger::RecordError;
-use crate::pace::{Backoff, Limiter};
-use crate::store::Account;
+use crate::pace::{Backoff, Limiter, Throttle};
+use crate::store::{Account, Wanted};
 
+use super::guard::Afford;
+use super::lane::Lane;
 use super::shared::{Shared, UNREACHABLE, joined};
 use super::{Gate, Notice};
 
@@ -25,10 +31,20 @@ const LIMITED: Backoff = Backoff { first: Duration::from_secs(1), most: Duration
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// Runs until the run stops; then waits for the requests that have left.
-pub(super) async fn run(shared: Arc<Shared>, account: Account) -> Result<(), RecordError> {
-    let limiter = Limiter::new(shared.settings.interval, account.last_submit_at, &shared.clock);
-    let mut stage = Stage { shared, limiter, requests: JoinSet::new(), limited: 0, not_before: Timestamp::MIN };
-    let outcome = stage.admit_until_stopped().await;
+pub(super) async fn run(shared: Arc<Shared>, place: usize, account: Account) -> Result<(), RecordError> {
+    let interval = shared.lanes[place].settings.interval;
+    let mut stage = Stage {
+        limiter: Limiter::new(interval, account.last_submit_at, &shared.clock),
+        throttle: Throttle::default(),
+        requests: JoinSet::new(),
+        limited: 0,
+        not_before: Timestamp::MIN,
+        gate: shared.gate.clone(),
+        planned: shared.planned.subscribe(),
+        shared,
+        place,
+    };
+    let outcome = stage.send_until_stopped().await;
     while let Some(ended) = stage.requests.join_next().await {
         joined(ended).map_or(Ok(()), |sent| sent.outcome)?;
     }
@@ -45,98 +61,175 @@ struct Sent {
 struct Limited {
     retry_after: Option<Duration>,
     words: String,
+    limit: Limit,
+}
+
+/// What an account found to send.
+enum Next {
+    /// This, with its price.
+    Job(Box<Job>, Money),
+    /// Nothing before this instant, unless something happens.
+    Nothing(Timestamp),
 }
 
 struct Stage {
     shared: Arc<Shared>,
+    place: usize,
     limiter: Limiter,
+    throttle: Throttle,
     requests: JoinSet<Sent>,
     /// How often in a row the account's limits were met.
     limited: u32,
     /// No request leaves sooner: the account's limits were met.
     not_before: Timestamp,
+    gate: watch::Receiver<Gate>,
+    planned: watch::Receiver<u64>,
 }
 
 impl Stage {
-    async fn admit_until_stopped(&mut self) -> Result<(), RecordError> {
+    async fn send_until_stopped(&mut self) -> Result<(), RecordError> {
         let shared = Arc::clone(&self.shared);
+        let lane = &shared.lanes[self.place];
         loop {
+            if let Some(allowed) = lane.slots.try_more(shared.now()) {
+                tell_of_slots(&shared, lane, allowed, "one more is tried");
+            }
+            let mut until = self.not_before();
+            if until <= shared.now() {
+                tokio::select! {
+                    biased;
+                    () = shared.stop.cancelled() => return Ok(()),
+                    Some(ended) = self.requests.join_next() => {
+                        self.learn(ended)?;
+                        continue;
+                    }
+                    changed = self.gate.changed() => if changed.is_err() { return Ok(()) } else { continue },
+                    () = shared.clock.sleep_until(lane.slots.trial_at()) => continue,
+                    () = lane.slots.take() => {}
+                }
+                match self.next_job().await? {
+                    Next::Nothing(next_at) => {
+                        lane.slots.give_back();
+                        until = next_at;
+                    }
+                    Next::Job(job, price) => {
+                        let sent = tokio::select! {
+                            biased;
+                            () = shared.stop.cancelled() => false,
+                            sent = self.prepare(&job, price) => sent?,
+                        };
+                        if !sent {
+                            self.put_down(&job, price);
+                        }
+                        continue;
+                    }
+                }
+            }
             tokio::select! {
                 biased;
                 () = shared.stop.cancelled() => return Ok(()),
                 Some(ended) = self.requests.join_next() => self.learn(ended)?,
-                () = shared.slots.take() => {
-                    let sent = tokio::select! {
-                        biased;
-                        () = shared.stop.cancelled() => false,
-                        sent = self.next_request() => sent?,
-                    };
-                    if !sent {
-                        shared.slots.give_back();
-                    }
+                changed = self.gate.changed() => if changed.is_err() { return Ok(()) },
+                changed = self.planned.changed() => if changed.is_err() { return Ok(()) },
+                () = shared.clock.sleep_until(until) => {}
+            }
+        }
+    }
+
+    fn lane(&self) -> &Lane {
+        &self.shared.lanes[self.place]
+    }
+
+    /// When the account may send something, unless something happens; never while the gate is closed or it is paused.
+    fn not_before(&self) -> Timestamp {
+        let open = matches!(*self.gate.borrow(), Gate::Open(_));
+        if open && !self.lane().is_paused() { self.not_before } else { Timestamp::MAX }
+    }
+
+    /// With a slot in hand: the next job that may be sent now, and its price, which is reserved.
+    async fn next_job(&mut self) -> Result<Next, RecordError> {
+        let shared = Arc::clone(&self.shared);
+        let lane = &shared.lanes[self.place];
+        shared.turns.wait(self.place).await;
+        loop {
+            self.planned.mark_unchanged();
+            let Gate::Open(batch) = *self.gate.borrow_and_update() else { return Ok(Next::Nothing(Timestamp::MAX)) };
+            if lane.is_paused() {
+                return Ok(Next::Nothing(Timestamp::MAX));
+            }
+            let wanted = Wanted { account: lane.name().clone(), batch, closed: shared.guard.closed(self.place) };
+            let store = shared.parts.ledger.store();
+            let due = store.take_planned(wanted, shared.now(), 1).await?;
+            let Some(job) = due.jobs.into_iter().next() else {
+                return Ok(Next::Nothing(due.next_at.unwrap_or(Timestamp::MAX)));
+            };
+            if !shared.guard.admit(&job, shared.now()) {
+                store.release(job.id);
+                continue;
+            }
+            let price = lane.settings.prices.price(&job.effect).amount;
+            match self.afford(batch, price).await? {
+                Afford::Yes => {
+                    shared.turns.used(self.place);
+                    return Ok(Next::Job(Box::new(job), price));
+                }
+                Afford::NotNow => {
+                    shared.guard.put_down(&job);
+                    store.release(job.id);
+                    // Whatever is in hand makes itself heard.
+                    return Ok(Next::Nothing(Timestamp::MAX));
+                }
+                Afford::No => {
+                    shared.guard.put_down(&job);
+                    store.release(job.id);
+                    shared.guard.too_dear(self.place, &job);
                 }
             }
         }
     }
 
-    /// With a slot in hand: waits for a job that may be sent, and sends it. `false` when the slot was not used.
-    async fn next_request(&mut self) -> Result<bool, RecordError> {
+    async fn afford(&self, batch: Option<BatchId>, price: Money) -> Result<Afford, RecordError> {
+        let typical = self.lane().settings.prices.typical();
+        let store = self.shared.parts.ledger.store();
+        Ok(self.shared.budget.afford(store, batch, price, typical).await?)
+    }
+
+    /// Gives up what was in hand for a job that was not sent.
+    fn put_down(&self, job: &Job, price: Money) {
+        self.shared.guard.put_down(job);
+        self.shared.budget.settle(price);
+        self.lane().slots.give_back();
+        self.shared.parts.ledger.store().release(job.id);
+        self.shared.look_again();
+    }
+
+    /// Reads the pictures, waits for the pace, and sends. `false` when the job was not sent.
+    async fn prepare(&mut self, job: &Job, price: Money) -> Result<bool, RecordError> {
         let shared = Arc::clone(&self.shared);
-        let Some(job) = self.next_job().await? else { return Ok(false) };
-        let mut taken = Taken { shared: &shared, job: Some(job.id) };
-        let pictures = match pictures(&job).await {
+        let lane = &shared.lanes[self.place];
+        let pictures = match pictures(job).await {
             Ok(pictures) => pictures,
             Err(words) => {
-                shared.record(&job, JobEvent::Refused { cause: FailureCause::Input { words } }).await?;
-                taken.job = None;
+                shared.record(job, JobEvent::Refused { cause: FailureCause::Input { words } }).await?;
                 return Ok(false);
             }
         };
         self.limiter.ready().await;
+        let now = shared.now();
+        let extra = self.throttle.extra(lane.settings.interval, now);
+        if !extra.is_zero() {
+            self.not_before = self.not_before.max(shared.after(extra));
+        }
         let batch = shared.parts.trees.batch(job.batch).await?;
         let attempt = job.next_attempt();
-        let client_ref = ClientRef::of_attempt(&batch.name, &job.key, &job.content, attempt);
-        let account = shared.settings.account.clone();
-        taken.job = None;
-        let started = JobEvent::SubmitStarted { attempt, client_ref, account };
-        self.requests.spawn(send(Arc::clone(&shared), job, started, pictures));
+        let started = JobEvent::SubmitStarted {
+            attempt,
+            client_ref: ClientRef::of_attempt(&batch.name, &job.key, &job.content, attempt),
+            account: lane.name().clone(),
+            price: Some(Price { amount: price, currency: lane.settings.prices.currency.clone() }),
+        };
+        self.requests.spawn(send(Arc::clone(&shared), self.place, job.clone(), started, pictures));
         Ok(true)
-    }
-
-    /// The next job that may be sent now; `None` when a request that has left ended first, or the gate changed.
-    async fn next_job(&mut self) -> Result<Option<Job>, RecordError> {
-        let shared = Arc::clone(&self.shared);
-        let mut gate = shared.gate.clone();
-        loop {
-            let allowed = match *gate.borrow_and_update() {
-                Gate::Open(batch) if !shared.is_paused() => Some(batch),
-                Gate::Open(_) | Gate::Undecided | Gate::Closed | Gate::OneLook => None,
-            };
-            let mut next_at = Timestamp::MAX;
-            if let Some(batch) = allowed {
-                let now = shared.now();
-                if now < self.not_before {
-                    next_at = self.not_before;
-                } else {
-                    let account = shared.settings.account.clone();
-                    let store = shared.parts.ledger.store();
-                    let due = store.take_due(StateCode::Planned, account, batch, now, 1).await?;
-                    if let Some(job) = due.jobs.into_iter().next() {
-                        return Ok(Some(job));
-                    }
-                    next_at = due.next_at.unwrap_or(Timestamp::MAX);
-                }
-            }
-            tokio::select! {
-                () = shared.planned.notified() => {}
-                changed = gate.changed() => if changed.is_err() { return Ok(None) },
-                () = shared.clock.sleep_until(next_at) => {}
-                Some(ended) = self.requests.join_next() => {
-                    self.learn(ended)?;
-                    return Ok(None);
-                }
-            }
-        }
     }
 
     /// Takes the lesson of a request that ended.
@@ -145,29 +238,27 @@ impl Stage {
         sent.outcome?;
         match sent.limited {
             None => self.limited = 0,
-            Some(limited) => {
-                self.limited = self.limited.saturating_add(1);
-                let wait = limited.retry_after.unwrap_or_default().max(LIMITED.after(self.limited));
-                self.not_before = self.shared.after(wait);
-                self.shared.tell(Notice::PutOff { words: limited.words, until: self.not_before });
-            }
+            Some(limited) => self.hold_back(limited),
         }
         Ok(())
     }
-}
 
-/// A job in hand, given back when it is dropped unless it went on.
-struct Taken<'a> {
-    shared: &'a Shared,
-    job: Option<JobId>,
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        if let Some(job) = self.job {
-            self.shared.parts.ledger.store().release(job);
+    fn hold_back(&mut self, limited: Limited) {
+        self.limited = self.limited.saturating_add(1);
+        let wait = limited.retry_after.unwrap_or_default().max(LIMITED.after(self.limited));
+        self.not_before = self.not_before.max(self.shared.after(wait));
+        self.shared.tell(Notice::PutOff { words: limited.words, until: self.not_before });
+        if limited.limit == Limit::Rate {
+            let factor = self.throttle.refused(self.shared.now());
+            let words = format!("requests came too fast for the remote: {factor:.1} times slower for a while");
+            self.shared.tell(Notice::Adapted { account: self.shared.called(self.lane()), words });
         }
     }
+}
+
+fn tell_of_slots(shared: &Shared, lane: &Lane, allowed: usize, why: &str) {
+    let words = format!("{allowed} of {} parallel generations from now on: {why}", lane.slots.limit());
+    shared.tell(Notice::Adapted { account: shared.called(lane), words });
 }
 
 /// Reads what the request carries, off the threads that must not block.
@@ -181,27 +272,37 @@ async fn pictures(job: &Job) -> Result<Vec<Picture>, String> {
 }
 
 /// Makes the intent durable, sends the request, records what became of it.
-async fn send(shared: Arc<Shared>, job: Job, started: JobEvent, pictures: Vec<Picture>) -> Sent {
-    let submitting = match shared.record(&job, started).await {
+async fn send(shared: Arc<Shared>, place: usize, job: Job, started: JobEvent, pictures: Vec<Picture>) -> Sent {
+    let lane = &shared.lanes[place];
+    let price = match &started {
+        JobEvent::SubmitStarted { price: Some(price), .. } => price.amount,
+        _ => Money::ZERO,
+    };
+    let recorded = shared.record(&job, started).await;
+    // From here on the ledger counts it, or nothing has left.
+    if shared.budget.settle(price) {
+        shared.look_again();
+    }
+    let submitting = match recorded {
         Ok(submitting) => submitting,
         Err(failed) => {
-            // Nothing has left: the slot is free and the job is as it was.
-            shared.slots.give_back();
+            lane.slots.give_back();
+            shared.guard.put_down(&job);
             shared.parts.ledger.store().release(job.id);
             return Sent { outcome: Err(failed), limited: None };
         }
     };
     let Some(attempt) = &submitting.attempt else { return Sent { outcome: Ok(()), limited: None } };
     let order = Order { effect: &submitting.effect, pictures: &pictures, client_ref: &attempt.client_ref };
-    let submitted = shared.parts.gateway.submit(order).await;
+    let submitted = lane.gateway().submit(order).await;
     drop(pictures);
-    let (event, limited) = outcome(&shared, &submitting, submitted);
+    let (event, limited) = outcome(&shared, lane, &submitting, submitted);
     let outcome = shared.record(&submitting, event).await.map(drop);
     Sent { outcome, limited }
 }
 
 /// What the answer means for the job, and for the requests after it.
-fn outcome(shared: &Shared, job: &Job, submitted: Submitted) -> (JobEvent, Option<Limited>) {
+fn outcome(shared: &Shared, lane: &Lane, job: &Job, submitted: Submitted) -> (JobEvent, Option<Limited>) {
     match submitted {
         Submitted::Accepted(Accepted { task, request_id, handle }) => {
             (JobEvent::Accepted { task, request_id, handle }, None)
@@ -210,29 +311,34 @@ fn outcome(shared: &Shared, job: &Job, submitted: Submitted) -> (JobEvent, Optio
         Submitted::Refused(cause) => (JobEvent::Refused { cause }, None),
         Submitted::InDoubt(doubt) => (JobEvent::Doubted { doubt, due_at: shared.after(FIRST_LOOK) }, None),
         Submitted::NotMade(NotMade { words, retry_after, limit }) => {
+            // While the slot of this request is still counted.
+            if limit == Limit::Parallel
+                && let Some(allowed) = lane.slots.refused(shared.now())
+            {
+                tell_of_slots(shared, lane, allowed, "the account does not allow more now");
+            }
             let failures = job.attempt.as_ref().map_or(0, |attempt| attempt.put_offs) + 1;
             let wait = match limit {
                 Limit::Rate | Limit::Parallel => LIMITED.after(failures),
                 Limit::Unreachable => UNREACHABLE.after(failures),
             };
             let due_at = shared.after(wait.max(retry_after.unwrap_or_default()));
-            (JobEvent::PutOff { due_at, words: words.clone() }, Some(Limited { retry_after, words }))
+            (JobEvent::PutOff { due_at, words: words.clone() }, Some(Limited { retry_after, words, limit }))
         }
         Submitted::Paused(pause) => {
             let words = pause.words.clone();
-            shared.pause(&pause);
+            shared.pause(lane, &pause);
             (JobEvent::PutOff { due_at: shared.now(), words }, None)
         }
     }
 }
 
 /// At the start of a run: intents without an outcome, left by a run that was cut off, are in doubt.
-pub(super) async fn recover(shared: &Shared) -> Result<(), RecordError> {
+pub(super) async fn recover(shared: &Shared, lane: &Lane) -> Result<(), RecordError> {
     const AT_ONCE: usize = 256;
     loop {
-        let account = shared.settings.account.clone();
         let store = shared.parts.ledger.store();
-        let left = store.take_due(StateCode::Submitting, account, None, shared.now(), AT_ONCE).await?.jobs;
+        let left = store.take_due(StateCode::Submitting, lane.name().clone(), shared.now(), AT_ONCE).await?.jobs;
         if left.is_empty() {
             return Ok(());
         }

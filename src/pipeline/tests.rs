@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use super::download::Downloader;
 use super::*;
-use crate::domain::{Doubt, Tally, TaskId};
-use crate::gateway::scripted::{Asked, ScriptedGateway};
-use crate::gateway::{Accepted, Capabilities, PauseReason, Submitted};
+use crate::catalogue::PriceTable;
+use crate::domain::{Doubt, Progress, Tally, TaskId};
+use crate::gateway::scripted::{Asked, ScriptedGateway, seen};
+use crate::gateway::{Accepted, Capabilities, Gateway, Limit, NotMade, PauseReason, Submitted};
 use crate::ledger::Ledger;
 use crate::pace::Clock;
 use crate::sink::LocalSink;
@@ -18,33 +19,81 @@ use crate::store::{Account, Store, contract};
 const ALL: Capabilities = Capabilities { find: true, unique: true, list: true, many: None };
 const NONE: Capabilities = Capabilities { find: false, unique: false, list: false, many: None };
 
-/// Runs a batch of `rows` rows until nothing is left to do.
+/// A night over scripted remotes.
+struct Night {
+    store: Arc<dyn Store>,
+    gateways: Vec<Arc<ScriptedGateway>>,
+    settings: Settings,
+}
+
+impl Night {
+    /// One account a gateway, called `kling`, `kling-2`, …; a batch of `rows` rows of one scene.
+    async fn new(gateways: Vec<ScriptedGateway>, rows: usize) -> Self {
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open_in_memory().unwrap());
+        contract::filled(store.as_ref(), "m", rows).await;
+        let gateways: Vec<_> = gateways.into_iter().map(Arc::new).collect();
+        let lane = |place: usize, gateway: &Arc<ScriptedGateway>| {
+            let name = if place == 0 {
+                contract::account()
+            } else {
+                AccountName::new(format!("kling-{}", place + 1)).unwrap()
+            };
+            LaneSettings {
+                account: Account { name, gateway: "kling".into(), base_url: String::new(), last_submit_at: None },
+                gateway: Arc::clone(gateway) as Arc<dyn Gateway>,
+                interval: Duration::from_secs(1),
+                in_flight: 2,
+                min_poll: Duration::from_secs(2),
+                in_doubt: InDoubt::Hold,
+                weight: 1,
+                pool: None,
+                prices: PriceTable::kling_list(),
+            }
+        };
+        let settings = Settings {
+            lanes: gateways.iter().enumerate().map(|(place, gateway)| lane(place, gateway)).collect(),
+            settle_after: Duration::from_secs(60),
+            deadline: Duration::from_secs(3600),
+            downloads: 1,
+            caution: Caution { canary: 0, most_failures: None },
+            budget: None,
+        };
+        Self { store, gateways, settings }
+    }
+
+    /// Runs until nothing is left that could be done.
+    async fn run(&self) -> (Outcome, Tally) {
+        let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
+        let parts = Parts {
+            ledger: Ledger::new(Arc::clone(&self.store), clock.clone()),
+            trees: Arc::new(Trees::new(Arc::clone(&self.store), |out| Arc::new(LocalSink::new(out)))),
+            downloader: Arc::new(Downloader::new(clock, Downloader::STALL_AFTER, Downloader::MAX_BYTES).unwrap()),
+        };
+        let (pipeline, _control) = Pipeline::prepare(parts, self.settings.clone(), Gate::Open(None)).await.unwrap();
+        let outcome = pipeline.run().await.unwrap();
+        (outcome, self.store.tally(None).await.unwrap())
+    }
+
+    /// How many requests for a task each gateway was sent.
+    fn submissions(&self) -> Vec<usize> {
+        self.gateways.iter().map(|gateway| gateway.submissions()).collect()
+    }
+}
+
+/// Runs a batch of `rows` rows over one account.
 async fn night(gateway: ScriptedGateway, rows: usize) -> (Ended, Tally, Vec<Asked>) {
-    let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open_in_memory().unwrap());
-    contract::filled(store.as_ref(), "m", rows).await;
-    let gateway = Arc::new(gateway);
-    let parts = Parts {
-        ledger: Ledger::new(Arc::clone(&store), clock.clone()),
-        gateway: Arc::clone(&gateway) as Arc<dyn Gateway>,
-        trees: Arc::new(Trees::new(Arc::clone(&store), |out| Arc::new(LocalSink::new(out)))),
-        downloader: Arc::new(Downloader::new(clock, Downloader::STALL_AFTER, Downloader::MAX_BYTES).unwrap()),
+    let night = Night::new(vec![gateway], rows).await;
+    let (outcome, tally) = night.run().await;
+    (outcome.ended, tally, night.gateways[0].asked())
+}
+
+/// A remote whose tasks fail as soon as they are asked for.
+fn failing(tasks: usize) -> ScriptedGateway {
+    let failed = |gateway: ScriptedGateway, _| {
+        let progress = Progress::Failed { words: "Failure to pass the risk control system".into() };
+        gateway.observe_says(seen(&TaskId::new("any").unwrap(), None, progress))
     };
-    let settings = Settings {
-        account: contract::account(),
-        interval: Duration::from_secs(1),
-        in_flight: 2,
-        settle_after: Duration::from_secs(60),
-        min_poll: Duration::from_secs(2),
-        deadline: Duration::from_secs(3600),
-        downloads: 1,
-        in_doubt: InDoubt::Hold,
-    };
-    let name = contract::account();
-    let account = Account { name, gateway: "kling".into(), base_url: String::new(), last_submit_at: None };
-    let (pipeline, _control) = Pipeline::prepare(parts, settings, account, Gate::Open(None)).await.unwrap();
-    let ended = pipeline.run().await.unwrap();
-    (ended, store.tally(None).await.unwrap(), gateway.asked())
+    (0..tasks).fold(ScriptedGateway::new(ALL), failed)
 }
 
 fn submissions(asked: &[Asked]) -> usize {
@@ -85,8 +134,95 @@ async fn where_nothing_can_be_asked_doubt_is_held_and_its_slot_comes_free_in_the
 async fn an_account_that_cannot_go_on_sends_nothing_more() {
     let pause = Pause { reason: PauseReason::Balance, words: "empty".into() };
     let gateway = ScriptedGateway::new(ALL).submit_says(Submitted::Paused(pause.clone()));
-    let (ended, tally, asked) = night(gateway, 5).await;
-    assert_eq!(ended, Ended::Paused(pause));
-    assert!(submissions(&asked) <= 2, "{asked:?}");
+    let night = Night::new(vec![gateway], 5).await;
+    let (outcome, tally) = night.run().await;
+    assert_eq!(outcome.pauses, [(contract::account(), pause)]);
+    assert!(night.submissions()[0] <= 2, "{:?}", night.submissions());
     assert_eq!(tally.failed, 0);
+    // What the first request had made its way to is counted with what is left.
+    assert_eq!(outcome.left.iter().map(|left| left.rows).sum::<u64>(), tally.planned);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_of_a_paused_account_move_to_the_others() {
+    let dead = Pause { reason: PauseReason::Key, words: "no".into() };
+    let gateways = vec![
+        (0..9).fold(ScriptedGateway::new(ALL), |gateway, _| gateway.submit_says(Submitted::Paused(dead.clone()))),
+        failing(40),
+    ];
+    let night = Night::new(gateways, 12).await;
+    let (outcome, tally) = night.run().await;
+    assert_eq!((outcome.pauses.len(), outcome.left.len()), (1, 0));
+    assert_eq!((tally.failed, tally.planned, tally.submissions), (12, 0, 12), "each ended at the other account");
+    assert!(night.submissions()[0] <= 2 && night.submissions()[1] == 12, "{:?}", night.submissions());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scene_whose_first_rows_fail_is_paused_before_the_rest_is_paid_for() {
+    let mut night = Night::new(vec![failing(40)], 30).await;
+    night.settings.caution = Caution { canary: 2, most_failures: Some(50) };
+    let (outcome, tally) = night.run().await;
+    assert_eq!((night.submissions(), tally.failed, tally.planned), (vec![2], 2, 28));
+    let [left] = outcome.left.as_slice() else { panic!("{outcome:?}") };
+    assert_eq!((left.rows, left.worth.to_string().as_str()), (28, "USD 7.84"));
+    assert!(matches!(&left.kept_by, KeptBy::Scene(why) if why.starts_with("its first 2 rows failed")), "{left:?}");
+    // The next run tries it again, with as few rows.
+    let (_, tally) = night.run().await;
+    assert_eq!((night.submissions(), tally.failed), (vec![4], 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_budget_is_never_passed_whatever_fails_and_in_all_runs_together() {
+    let mut night = Night::new(vec![failing(40), failing(40)], 20).await;
+    night.settings.budget =
+        Some(Price { amount: "1.40".parse().unwrap(), currency: crate::domain::Currency::default() });
+    for run in 0..2 {
+        let (outcome, tally) = night.run().await;
+        assert_eq!((tally.submissions, tally.planned), (5, 15), "run {run}");
+        assert_eq!(outcome.left[0].kept_by, KeptBy::Budget);
+    }
+    // What certainly made nothing comes back.
+    let refused = Submitted::Refused(crate::domain::FailureCause::Dropped);
+    let free = (0..20).fold(ScriptedGateway::new(ALL), |gateway, _| gateway.submit_says(refused.clone()));
+    let mut night = Night::new(vec![free], 20).await;
+    night.settings.budget =
+        Some(Price { amount: "0.56".parse().unwrap(), currency: crate::domain::Currency::default() });
+    let (outcome, tally) = night.run().await;
+    assert_eq!((tally.failed, tally.submissions, outcome.left.len()), (20, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_of_one_pool_share_their_slots() {
+    let pending = || ScriptedGateway::new(ALL);
+    let mut night = Night::new(vec![pending(), pending()], 9).await;
+    for lane in &mut night.settings.lanes {
+        lane.pool = Some("studio".into());
+    }
+    night.settings.deadline = Duration::from_secs(200);
+    let (_, tally) = night.run().await;
+    // Tasks that never end are given up after their deadline, two at a time.
+    assert_eq!(tally.stuck, 9);
+    let started = crate::store::Filter::default();
+    let jobs = night.store.jobs(started, crate::domain::JobId(0), 99).await.unwrap();
+    let mut starts: Vec<_> = jobs.iter().map(|job| job.attempt.as_ref().unwrap().started_at).collect();
+    starts.sort();
+    for (first, third) in starts.iter().zip(&starts[2..]) {
+        assert!(third.duration_since(*first).as_secs() >= 200, "three ran at once: {starts:?}");
+    }
+    assert!(night.submissions().iter().all(|sent| *sent > 0), "{:?}", night.submissions());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_remote_that_allows_fewer_is_learned_and_not_asked_again_and_again() {
+    let busy = || {
+        let (words, retry_after) = ("parallel task over resource pack limit".to_owned(), None);
+        Submitted::NotMade(NotMade { words, retry_after, limit: Limit::Parallel })
+    };
+    let task = |number: u32| Submitted::Accepted(Accepted::plain(TaskId::new(format!("t{number}")).unwrap()));
+    let gateway = ScriptedGateway::new(ALL).submit_says(task(1)).submit_says(busy());
+    let mut night = Night::new(vec![gateway], 3).await;
+    night.settings.deadline = Duration::from_secs(50);
+    let (_, tally) = night.run().await;
+    // One at a time from then on, and no trial before a minute is over.
+    assert_eq!((tally.stuck, night.submissions()), (3, vec![4]));
 }

@@ -15,6 +15,7 @@ use crate::gateway::{Asked, Listed, Observed};
 use crate::ledger::RecordError;
 use crate::pace::Backoff;
 
+use super::lane::Lane;
 use super::shared::{Shared, joined};
 use super::{Gate, Notice};
 
@@ -70,6 +71,7 @@ enum Answer {
 
 struct Stage {
     shared: Arc<Shared>,
+    place: usize,
     watched: HashMap<JobId, Watched>,
     questions: JoinSet<Answer>,
     listing: bool,
@@ -81,15 +83,17 @@ struct Stage {
 }
 
 /// Runs until the run stops.
-pub(super) async fn run(shared: Arc<Shared>) -> Result<(), RecordError> {
+pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<(), RecordError> {
+    let lane = &shared.lanes[place];
     let mut stage = Stage {
         shared: Arc::clone(&shared),
+        place,
         watched: HashMap::new(),
         questions: JoinSet::new(),
         listing: false,
         not_before: Timestamp::MIN,
         odd: HashSet::new(),
-        first_at: shared.after(shared.settings.min_poll),
+        first_at: shared.after(lane.settings.min_poll),
     };
     let mut gate = shared.gate.clone();
     loop {
@@ -98,7 +102,7 @@ pub(super) async fn run(shared: Arc<Shared>) -> Result<(), RecordError> {
             stage.hurry();
         }
         let next_at = stage.ask();
-        shared.looked_once.send_if_modified(|looked| {
+        lane.looked_once.send_if_modified(|looked| {
             let now = stage.watched.values().all(|watched| watched.asked);
             std::mem::replace(looked, now) != now
         });
@@ -111,7 +115,7 @@ pub(super) async fn run(shared: Arc<Shared>) -> Result<(), RecordError> {
                     stage.hear(answer).await?;
                 }
             }
-            () = shared.waiting.notified() => {}
+            () = lane.waiting.notified() => {}
             changed = gate.changed() => if changed.is_err() { break },
             () = shared.clock.sleep_until(next_at) => {}
         }
@@ -121,6 +125,10 @@ pub(super) async fn run(shared: Arc<Shared>) -> Result<(), RecordError> {
 }
 
 impl Stage {
+    fn lane(&self) -> &Lane {
+        &self.shared.lanes[self.place]
+    }
+
     /// Every task that was not asked for yet is due now.
     fn hurry(&mut self) {
         let soon = self.shared.now().max(self.first_at);
@@ -132,9 +140,9 @@ impl Stage {
     /// Takes what came into the waiting state.
     async fn take_new(&mut self) -> Result<(), RecordError> {
         loop {
-            let account = self.shared.settings.account.clone();
+            let account = self.lane().name().clone();
             let store = self.shared.parts.ledger.store();
-            let new = store.take_due(StateCode::Waiting, account, None, self.shared.now(), TAKEN).await?.jobs;
+            let new = store.take_due(StateCode::Waiting, account, self.shared.now(), TAKEN).await?.jobs;
             if new.is_empty() {
                 return Ok(());
             }
@@ -149,7 +157,7 @@ impl Stage {
     /// When to ask first about a task. An earlier run, or the question that brought a dead link, may have asked just now:
     /// the shortest span is kept from there as well.
     fn first_question(&self, job: &Job) -> Timestamp {
-        let min_poll = self.shared.settings.min_poll;
+        let min_poll = self.lane().settings.min_poll;
         let dead_links = job.attempt.as_ref().map_or(0, |attempt| attempt.dead_links);
         if dead_links > 0 {
             return self.shared.after(UNCLEAR.after(dead_links).max(min_poll));
@@ -157,7 +165,7 @@ impl Stage {
         let age = self.age(job);
         // What an earlier run left behind may have ended while nobody looked.
         let left_behind = age > min_poll * 4;
-        let wait = if left_behind { Duration::ZERO } else { self.shared.expectation().wait_for(age, min_poll) };
+        let wait = if left_behind { Duration::ZERO } else { self.lane().expectation().wait_for(age, min_poll) };
         self.shared.after(wait).max(self.first_at)
     }
 
@@ -169,7 +177,7 @@ impl Stage {
     /// Sends the questions that are due, and says when the next one will be.
     fn ask(&mut self) -> Timestamp {
         let now = self.shared.now();
-        if self.shared.is_denied() {
+        if self.lane().is_denied() {
             return Timestamp::MAX;
         }
         if now < self.not_before {
@@ -177,9 +185,9 @@ impl Stage {
         }
         let mut due: Vec<(Timestamp, JobId)> = self.due(now).map(|watched| (watched.next_at, watched.job.id)).collect();
         let listable = self.due(now).filter(|watched| !watched.unlisted).count();
-        if self.shared.parts.gateway.capabilities().list && listable >= LIST_FROM && !self.listing {
+        if self.lane().gateway().capabilities().list && listable >= LIST_FROM && !self.listing {
             self.listing = true;
-            let gateway = Arc::clone(&self.shared.parts.gateway);
+            let gateway = Arc::clone(self.lane().gateway());
             let size = u32::try_from(self.watched.len() * 2).unwrap_or(PAGE).clamp(30, PAGE);
             self.questions.spawn(async move { Answer::Page(gateway.list(1, size).await) });
         }
@@ -213,7 +221,7 @@ impl Stage {
         let (Some(task), handle) = (attempt.task.clone(), attempt.handle.clone()) else { return };
         watched.asking = true;
         watched.unlisted = false;
-        let gateway = Arc::clone(&self.shared.parts.gateway);
+        let gateway = Arc::clone(self.lane().gateway());
         self.questions.spawn(async move {
             let asked = Asked { task: &task, handle: handle.as_ref() };
             Answer::One(id, gateway.observe(asked).await)
@@ -229,16 +237,16 @@ impl Stage {
                 }
                 match observed {
                     Observed::Seen(observation) => {
-                        self.shared.answered();
+                        self.lane().answered();
                         self.learn(id, observation).await
                     }
                     Observed::NotVisible => {
-                        self.shared.answered();
+                        self.lane().answered();
                         self.unclear(id, "the remote does not know the task", None).await
                     }
                     Observed::Unclear { words, retry_after } => self.unclear(id, &words, retry_after).await,
                     Observed::Paused(pause) => {
-                        self.shared.deny(&pause);
+                        self.shared.deny(self.lane(), &pause);
                         self.unclear(id, "the account may not ask", None).await
                     }
                 }
@@ -264,12 +272,12 @@ impl Stage {
                 return Ok(());
             }
             Listed::Paused(pause) => {
-                self.shared.deny(&pause);
+                self.shared.deny(self.lane(), &pause);
                 self.not_before = self.shared.after(UNCLEAR.first);
                 return Ok(());
             }
         };
-        self.shared.answered();
+        self.lane().answered();
         let by_task: HashMap<TaskId, JobId> =
             self.watched.values().filter_map(|watched| Some((watched.job.task()?.clone(), watched.job.id))).collect();
         for observation in tasks {
@@ -295,7 +303,7 @@ impl Stage {
                 // A task that nobody looked at for hours did not take hours.
                 let took = observation.took.filter(|_| first_time);
                 if let Some(took) = took {
-                    self.shared.expectation().learn(took);
+                    self.lane().expectation().learn(took);
                 }
                 let took_ms = took.and_then(|took| u64::try_from(took.as_millis()).ok());
                 JobEvent::Succeeded { link, took_ms, units: observation.units }
@@ -335,12 +343,12 @@ impl Stage {
             let words = format!("asked for until its deadline: {words}");
             return self.shared.record(&watched.job, JobEvent::GaveUp { words }).await.map(drop);
         }
-        let min_poll = self.shared.settings.min_poll;
+        let min_poll = self.lane().settings.min_poll;
         let age = self.age(&watched.job);
         let wait = match least {
             // Soon after submission a remote may not know its own task yet: that is no reason to look away for long.
-            Some(least) => least.min(self.shared.expectation().wait_for(age, min_poll).max(min_poll * 2)),
-            None => self.shared.expectation().wait_for(age, min_poll),
+            Some(least) => least.min(self.lane().expectation().wait_for(age, min_poll).max(min_poll * 2)),
+            None => self.lane().expectation().wait_for(age, min_poll),
         };
         let next_at = self.shared.after(wait.max(min_poll)).min(deadline.max(self.shared.after(min_poll)));
         if let Some(watched) = self.watched.get_mut(&id) {

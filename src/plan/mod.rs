@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::domain::{BatchName, Digest, Effect, JobId, OutputKey, RowKey, StateCode};
+use crate::domain::{AccountName, BatchName, Digest, Effect, JobId, OutputKey, RowKey, StateCode};
 use crate::manifest::{Manifest, OpenError, Opened, Problem};
 use crate::sink::{BadTemplate, NameTemplate};
 use crate::store::{Batch, Known, NewJob, Store, StoreError};
@@ -89,6 +89,13 @@ pub enum Step {
         /// Whether something may have been paid for it.
         paid: Paid,
     },
+    /// It is for another account.
+    Route {
+        /// The job.
+        job: JobId,
+        /// The only account that may send it; `None` for any.
+        account: Option<AccountName>,
+    },
     /// Its video goes elsewhere, and is not there yet.
     Move {
         /// The job.
@@ -130,7 +137,7 @@ pub struct Plan {
     pub changed: u64,
     /// Changed before anything was paid: taken as they are now.
     pub updated: u64,
-    /// Rows whose video goes elsewhere and is not there yet.
+    /// Rows whose video goes elsewhere and is not there yet, or that are for another account.
     pub moved: u64,
     /// The first changed rows, by line and name.
     pub conflicts: Vec<(u64, String)>,
@@ -314,11 +321,16 @@ impl Survey {
         let mut steps = Vec::new();
         if !same {
             let paid = if free { Paid::Never } else { Paid::Perhaps };
-            let NewJob { effect, content, .. } = candidate.job;
+            let NewJob { effect, content, .. } = candidate.job.clone();
             steps.push(Step::Change { job: known.job, effect, content, paid });
         }
         if known.state == StateCode::Planned {
             self.remember(candidate.job.key);
+        }
+        let unsent = matches!(known.state, StateCode::Planned | StateCode::Failed | StateCode::Held);
+        if known.account != candidate.job.account && unsent {
+            self.plan.moved += 1;
+            steps.push(Step::Route { job: known.job, account: candidate.job.account.clone() });
         }
         if known.output != candidate.job.output && known.state != StateCode::Done {
             self.plan.moved += 1;
@@ -336,7 +348,7 @@ impl Survey {
             let output = match step {
                 Step::Add(job) => &job.output,
                 Step::Move { output, .. } => output,
-                Step::Change { .. } => continue,
+                Step::Change { .. } | Step::Route { .. } => continue,
             };
             lines.push((*line, output.as_str().to_owned()));
             asks.push((batch, *key, output.clone()));

@@ -120,7 +120,11 @@ impl Preparer {
             })?,
         };
         let columns = self.own_columns(&row.own);
-        Ok(Candidate { line, has_id, job: NewJob { key, label, effect, content, output, columns } })
+        Ok(Candidate {
+            line,
+            has_id,
+            job: NewJob { key, label, effect, content, output, columns, account: row.account },
+        })
     }
 
     fn source(&self, image: &RawImage) -> Result<ImageSource, Problem> {

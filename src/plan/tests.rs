@@ -8,6 +8,7 @@ use super::*;
 use crate::domain::{AccountName, ClientRef, JobEvent, TaskId};
 use crate::ledger::Ledger;
 use crate::pace::Clock;
+use crate::store::Wanted;
 use crate::store::sqlite::SqliteStore;
 
 fn ask(manifest: &Path, store: &Arc<dyn Store>, batch: Option<Batch>) -> Ask {
@@ -56,9 +57,13 @@ async fn a_row_is_new_once_and_what_it_was_paid_for_is_known() {
 
     // One is sent; then both change: one was perhaps paid, the other certainly not.
     let account = AccountName::new("kling").unwrap();
-    let due = store.take_due(StateCode::Planned, account.clone(), None, Timestamp::UNIX_EPOCH, 1).await.unwrap();
+    let wanted = Wanted { account: account.clone(), batch: None, closed: Vec::new() };
+    let due = store.take_planned(wanted, Timestamp::UNIX_EPOCH, 1).await.unwrap();
     let client_ref = ClientRef::new("nr-a-a1").unwrap();
-    let sent = ledger.record(&due.jobs[0], JobEvent::SubmitStarted { attempt: 1, client_ref, account }).await.unwrap();
+    let sent = ledger
+        .record(&due.jobs[0], JobEvent::SubmitStarted { attempt: 1, client_ref, account, price: None })
+        .await
+        .unwrap();
     ledger
         .record(&sent, JobEvent::Accepted { task: TaskId::new("1").unwrap(), request_id: None, handle: None })
         .await

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::domain::{BatchId, JobId, State, StateCode, Tally};
-use crate::store::{Filter, Store, StoreError};
+use crate::domain::{BatchId, Currency, FailureCause, JobId, Money, Price, State, StateCode, Tally};
+use crate::store::{Filter, Spent, Store, StoreError};
 
 use super::results::cause;
 
@@ -57,6 +57,12 @@ pub struct Summary {
     pub troubles: Vec<Trouble>,
     /// Tasks that belong to other accounts than the one that was used, by account.
     pub elsewhere: BTreeMap<String, u64>,
+    /// What may have been paid, by account and currency.
+    pub spent: Vec<Spent>,
+    /// What failed tasks would have cost: most remotes charge nothing for them, which no remote promises for effects.
+    pub perhaps_refunded: Vec<Price>,
+    /// What the run learned that is worth a line.
+    pub notes: Vec<String>,
     /// What to type next.
     pub next: Vec<String>,
 }
@@ -73,7 +79,9 @@ pub enum Show {
 impl Summary {
     /// Gathers how things stand, in one batch or in all.
     pub async fn gather(store: &dyn Store, batch: Option<BatchId>, show: Show) -> Result<Self, StoreError> {
-        let mut summary = Self { tally: store.tally(batch).await?, ..Self::default() };
+        let (tally, spent) = (store.tally(batch).await?, store.spent(batch).await?);
+        let mut summary = Self { tally, spent, ..Self::default() };
+        let mut refunded: BTreeMap<Currency, Money> = BTreeMap::new();
         let mut failures: BTreeMap<String, (u64, Vec<String>)> = BTreeMap::new();
         let mut after = JobId(0);
         if summary.tally.failed + summary.tally.held + summary.tally.stuck == 0 {
@@ -86,6 +94,10 @@ impl Summary {
             after = last.id;
             for job in jobs {
                 if let State::Failed { cause } = &job.state {
+                    let price = job.attempt.as_ref().and_then(|attempt| attempt.price.as_ref());
+                    if let (FailureCause::TaskFailed { .. }, Some(price)) = (cause, price) {
+                        *refunded.entry(price.currency.clone()).or_default() += price.amount;
+                    }
                     let (rows, named) = failures.entry(cause.to_string()).or_default();
                     *rows += 1;
                     if named.len() < NAMED {
@@ -111,6 +123,8 @@ impl Summary {
             }
         }
         summary.failures = failures.into_iter().map(|(cause, (rows, named))| Failures { cause, rows, named }).collect();
+        let refunded = refunded.into_iter().map(|(currency, amount)| Price { amount, currency });
+        summary.perhaps_refunded = refunded.collect();
         summary.failures.sort_by_key(|failures| std::cmp::Reverse(failures.rows));
         Ok(summary)
     }
@@ -138,7 +152,7 @@ impl Summary {
         for (word, count) in counts.into_iter().filter(|(word, count)| *count > 0 || *word == "done") {
             line(format!("{count:>8} {word}"));
         }
-        line(format!("{:>8} requests that may have been paid", tally.submissions));
+        line(format!("{:>8} requests that may have been paid{}", tally.submissions, self.paid()));
         for failures in &self.failures {
             let more = failures.rows - failures.named.len() as u64;
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -156,6 +170,9 @@ impl Summary {
         for (account, tasks) in &self.elsewhere {
             line(format!("{tasks} rows belong to another account, {account}: name it to collect them"));
         }
+        for note in &self.notes {
+            line(note.clone());
+        }
         if !self.next.is_empty() {
             line("next:".to_owned());
             for next in &self.next {
@@ -163,6 +180,25 @@ impl Summary {
             }
         }
         text
+    }
+
+    /// What was paid, in words that follow the number of requests.
+    fn paid(&self) -> String {
+        let mut sums: BTreeMap<&Currency, Money> = BTreeMap::new();
+        for price in self.spent.iter().filter_map(|spent| spent.price.as_ref()) {
+            *sums.entry(&price.currency).or_default() += price.amount;
+        }
+        let unpriced: u64 = self.spent.iter().filter(|spent| spent.price.is_none()).map(|spent| spent.requests).sum();
+        let mut words: Vec<String> =
+            sums.into_iter().map(|(currency, amount)| format!("about {currency} {amount}")).collect();
+        if unpriced > 0 {
+            words.push(format!("{unpriced} at an unknown price"));
+        }
+        let refunded: Vec<String> = self.perhaps_refunded.iter().map(ToString::to_string).collect();
+        if !refunded.is_empty() {
+            words.push(format!("of which {} for failed tasks, perhaps refunded", refunded.join(" and ")));
+        }
+        if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) }
     }
 
     /// One line, for mails and logs.

@@ -6,7 +6,9 @@ use futures::future::join_all;
 use jiff::Timestamp;
 
 use super::*;
-use crate::domain::{Artifact, ClientRef, Doubt, FailureCause, ImageSource, Images, State, TaskId};
+use crate::domain::{
+    Artifact, ClientRef, Currency, Doubt, FailureCause, ImageSource, Images, Money, Price, State, TaskId,
+};
 use crate::ledger::Ledger;
 use crate::pace::Clock;
 
@@ -28,6 +30,7 @@ pub(crate) fn row(name: &str) -> NewJob {
         effect,
         output: OutputKey::new(format!("squish/{name}.mp4")).unwrap(),
         columns: "{}".into(),
+        account: None,
     }
 }
 
@@ -43,11 +46,17 @@ pub(crate) async fn filled(store: &dyn Store, name: &str, rows: usize) -> Batch 
 pub(crate) fn started(job: &Job) -> JobEvent {
     let attempt = job.next_attempt();
     let client_ref = ClientRef::new(format!("nr-{}-a{attempt}", job.id)).unwrap();
-    JobEvent::SubmitStarted { attempt, client_ref, account: account() }
+    let price = Some(Price { amount: "0.28".parse().unwrap(), currency: Currency::default() });
+    JobEvent::SubmitStarted { attempt, client_ref, account: account(), price }
 }
 
 fn change(job: &Job, event: JobEvent) -> Change {
     Change { expected_version: job.version, job: job.apply(&event, at(1)).unwrap(), event, at: at(1) }
+}
+
+/// Any planned job that the account may send.
+fn anything() -> Wanted {
+    Wanted { account: account(), batch: None, closed: Vec::new() }
 }
 
 async fn all(store: &dyn Store) -> Vec<Job> {
@@ -62,6 +71,72 @@ pub(crate) async fn holds_for(fresh: impl Fn() -> Arc<dyn Store>) {
     rows_are_admitted_once_and_withdrawn_only_unsent(fresh().as_ref()).await;
     rows_are_known_by_key_name_and_content(fresh().as_ref()).await;
     counts_and_replays_agree_after_any_history(fresh()).await;
+    planned_jobs_come_to_the_accounts_that_may_send_them(fresh().as_ref()).await;
+    what_is_ready_comes_oldest_first_whoever_made_it(fresh().as_ref()).await;
+}
+
+async fn planned_jobs_come_to_the_accounts_that_may_send_them(store: &dyn Store) {
+    let batch = filled(store, "m", 1).await;
+    let other = AccountName::new("other").unwrap();
+    let mut hers = row("hers");
+    hers.account = Some(other.clone());
+    let mut hug = row("hug");
+    hug.effect.scene = "hug_pro".into();
+    store.admit(batch.id, vec![hug, hers], at(0)).await.unwrap();
+    let take = async |wanted: Wanted| {
+        let due = store.take_planned(wanted, at(1), 5).await.unwrap();
+        due.jobs.iter().for_each(|job| store.release(job.id));
+        due.jobs.into_iter().map(|job| job.label).collect::<Vec<_>>()
+    };
+    assert_eq!(take(anything()).await, ["r0", "hug"]);
+    assert_eq!(take(Wanted { account: other.clone(), ..anything() }).await, ["r0", "hug", "hers"]);
+    let closed = vec![(batch.id, "squish".to_owned())];
+    assert_eq!(take(Wanted { closed, ..anything() }).await, ["hug"]);
+    // What may be at an account already goes back to that account, whatever its row says.
+    let mut job = all(store).await.remove(0);
+    let doubted = JobEvent::Doubted { doubt: Doubt::TimedOut, due_at: at(1) };
+    for event in [started(&job), doubted, JobEvent::ResendAllowed] {
+        let step = change(&job, event);
+        job = step.job.clone();
+        store.commit(step).await.unwrap();
+    }
+    assert_eq!(take(Wanted { account: other.clone(), ..anything() }).await, ["hug", "hers"]);
+    let mut mine = take(anything()).await;
+    mine.sort();
+    assert_eq!(mine, ["hug", "r0"]);
+    let groups = store.groups(Some(batch.id)).await.unwrap();
+    let planned: Vec<_> = groups.iter().map(|group| (group.scene.as_str(), group.sender.clone(), group.jobs)).collect();
+    assert_eq!(planned, [("hug_pro", None, 1), ("squish", Some(account()), 1), ("squish", Some(other), 1)]);
+    let hers = all(store).await.pop().unwrap();
+    assert_eq!(store.withdraw(batch.id, vec![hers.id]).await.unwrap(), 1);
+    assert_eq!(store.tally(None).await.unwrap().planned, 2);
+}
+
+async fn what_is_ready_comes_oldest_first_whoever_made_it(store: &dyn Store) {
+    filled(store, "m", 3).await;
+    for (job, second) in all(store).await.into_iter().zip([30, 10, 20]) {
+        let task = TaskId::new(job.id.to_string()).unwrap();
+        let link = "http://127.0.0.1/v".to_owned();
+        let mut job = job;
+        for event in [
+            started(&job),
+            JobEvent::Accepted { task, request_id: None, handle: None },
+            JobEvent::Succeeded { link, took_ms: None, units: None },
+        ] {
+            let next = job.apply(&event, at(second)).unwrap();
+            store
+                .commit(Change { expected_version: job.version, job: next.clone(), event, at: at(second) })
+                .await
+                .unwrap();
+            job = next;
+        }
+    }
+    let oldest = store.open_before(account(), at(25), 5).await.unwrap();
+    assert_eq!(oldest.iter().map(|job| job.label.as_str()).collect::<Vec<_>>(), ["r1", "r2"]);
+    let due = store.take_ready(at(99), 2).await.unwrap();
+    assert_eq!(due.jobs.iter().map(|job| job.label.as_str()).collect::<Vec<_>>(), ["r1", "r2"]);
+    assert_eq!(due.next_at, Some(Timestamp::UNIX_EPOCH));
+    assert_eq!(store.take_ready(at(99), 2).await.unwrap().jobs[0].label, "r0");
 }
 
 async fn a_commit_is_guarded_and_a_conflict_spares_the_others(store: &dyn Store) {
@@ -79,7 +154,7 @@ async fn a_commit_is_guarded_and_a_conflict_spares_the_others(store: &dyn Store)
 
 async fn what_is_taken_is_not_given_out_again(store: &dyn Store) {
     filled(store, "m", 3).await;
-    let take = |limit| store.take_due(StateCode::Planned, account(), None, at(1), limit);
+    let take = |limit| store.take_planned(anything(), at(1), limit);
     let first = take(2).await.unwrap();
     assert_eq!((first.jobs.len(), first.next_at.is_some()), (2, true));
     assert_eq!(take(5).await.unwrap().jobs.len(), 1);
@@ -90,16 +165,16 @@ async fn what_is_taken_is_not_given_out_again(store: &dyn Store) {
     let job = &first.jobs[1];
     let submitting = change(job, started(job));
     store.commit(submitting.clone()).await.unwrap();
-    let left = store.take_due(StateCode::Submitting, account(), None, at(1), 5).await.unwrap();
+    let left = store.take_due(StateCode::Submitting, account(), at(1), 5).await.unwrap();
     assert!(left.jobs.is_empty());
     let accepted =
         change(&submitting.job, JobEvent::Accepted { task: TaskId::new("1").unwrap(), request_id: None, handle: None });
     store.commit(accepted).await.unwrap();
-    let waiting = store.take_due(StateCode::Waiting, account(), None, at(1), 5).await.unwrap();
+    let waiting = store.take_due(StateCode::Waiting, account(), at(1), 5).await.unwrap();
     assert_eq!(waiting.jobs.len(), 1);
     let other = AccountName::new("other").unwrap();
     store.release(waiting.jobs[0].id);
-    assert!(store.take_due(StateCode::Waiting, other, None, at(1), 5).await.unwrap().jobs.is_empty());
+    assert!(store.take_due(StateCode::Waiting, other, at(1), 5).await.unwrap().jobs.is_empty());
 }
 
 async fn jobs_come_when_they_are_due(store: &dyn Store) {
@@ -111,14 +186,14 @@ async fn jobs_come_when_they_are_due(store: &dyn Store) {
         let doubted = JobEvent::Doubted { doubt: Doubt::TimedOut, due_at: at(due) };
         store.commit(change(&submitting.job, doubted)).await.unwrap();
     }
-    let take = |now| store.take_due(StateCode::InDoubt, account(), None, at(now), 5);
+    let take = |now| store.take_due(StateCode::InDoubt, account(), at(now), 5);
     let none = take(5).await.unwrap();
     assert_eq!((none.jobs.len(), none.next_at), (0, Some(at(10))));
     let two = take(20).await.unwrap();
     assert_eq!(two.jobs.iter().map(|job| job.id).collect::<Vec<_>>(), [jobs[1].id, jobs[2].id]);
     assert_eq!(two.next_at, Some(at(30)));
-    let tally = store.left(account(), Some(batch.id)).await.unwrap();
-    assert_eq!((tally.submitting, tally.planned), (3, 0));
+    let left = store.left(vec![account()], Some(batch.id)).await.unwrap();
+    assert_eq!(left, Left { at_remote: vec![3], ready: 0, planned: Vec::new() });
 }
 
 async fn rows_are_admitted_once_and_withdrawn_only_unsent(store: &dyn Store) {
@@ -217,6 +292,11 @@ async fn counts_and_replays_agree_after_any_history(store: Arc<dyn Store>) {
         assert_eq!(replayed, *job, "a replay gives the very same job");
     }
     assert_eq!(store.tally(Some(batch.id)).await.unwrap(), recount);
+    // Every request that may have been paid is counted at its price.
+    let spent = store.spent(Some(batch.id)).await.unwrap();
+    assert_eq!(spent.iter().map(|spent| spent.requests).sum::<u64>(), recount.submissions);
+    let amount: Money = spent.iter().filter_map(|spent| Some(spent.price.as_ref()?.amount)).sum();
+    assert_eq!(amount, "0.28".parse::<Money>().unwrap() * recount.submissions);
     let open = store.open_of(account()).await.unwrap();
     assert_eq!((open.submitting, open.waiting, open.ready), (recount.submitting, recount.waiting, recount.ready));
     assert_eq!((open.held, open.stuck), (recount.held, recount.stuck));

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AccountName, BatchId, BatchName, Digest, Effect, Job, JobEvent, JobId, OutputKey, RowKey, StateCode, Tally,
+    AccountName, BatchId, BatchName, Digest, Effect, Job, JobEvent, JobId, OutputKey, Price, RowKey, StateCode, Tally,
 };
 
 /// A store could not do what it was asked.
@@ -101,6 +101,8 @@ pub struct NewJob {
     pub output: OutputKey,
     /// The manifest's own columns, as a JSON object of texts.
     pub columns: String,
+    /// The only account that may send it, where the row names one.
+    pub account: Option<AccountName>,
 }
 
 /// What a ledger knows of a row: enough to say what would be done with it.
@@ -116,6 +118,8 @@ pub struct Known {
     pub output: OutputKey,
     /// Requests that may have been paid.
     pub submissions: u32,
+    /// The only account that its row named.
+    pub account: Option<AccountName>,
 }
 
 /// What stands in the way of an output name: another job of the ledger that writes to the same output tree.
@@ -134,6 +138,56 @@ pub struct Due {
     pub jobs: Vec<Job>,
     /// The earliest instant at which a further job in that state, not taken, is due.
     pub next_at: Option<Timestamp>,
+}
+
+/// Which planned jobs an account may send.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The account: jobs that only another may send are left.
+    pub account: AccountName,
+    /// Only this batch.
+    pub batch: Option<BatchId>,
+    /// Scenes of which nothing is sent now.
+    pub closed: Vec<(BatchId, String)>,
+}
+
+/// Jobs of one scene in one state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Their batch.
+    pub batch: BatchId,
+    /// Their scene.
+    pub scene: String,
+    /// The only account that may send them, where only one may.
+    pub sender: Option<AccountName>,
+    /// Their state.
+    pub state: StateCode,
+    /// How many they are.
+    pub jobs: u64,
+    /// Requests for them that may have been paid.
+    pub submissions: u64,
+}
+
+/// What is left to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Left {
+    /// How many jobs of each of the accounts that were asked for are being submitted, in doubt, or at the remote.
+    pub at_remote: Vec<u64>,
+    /// Videos that are made and not fetched, of any account.
+    pub ready: u64,
+    /// What is planned.
+    pub planned: Vec<Group>,
+}
+
+/// What an account may have been paid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Spent {
+    /// Whose requests.
+    pub account: AccountName,
+    /// By the price table of when they were sent; `None` for requests whose price is not known.
+    pub price: Option<Price>,
+    /// How many requests.
+    pub requests: u64,
 }
 
 /// Which jobs a listing is for.
@@ -201,16 +255,23 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Commits one change: the event and the job as it is now. Releases the job if it was taken.
     fn commit(&self, change: Change) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Takes up to `limit` jobs in `state` that are due at `now`, earliest first, and not taken. For states with an
-    /// attempt only jobs of `account`; planned jobs belong to whoever takes them, only of `batch` where one is given.
+    /// Takes up to `limit` planned jobs that are due at `now` and not taken, earliest first, of those that are wanted.
+    /// Does not walk the jobs of scenes that are closed.
+    fn take_planned(&self, wanted: Wanted, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<Due, StoreError>>;
+
+    /// Takes up to `limit` jobs of `account` in `state` that are due at `now`, earliest first, and not taken. Only for the
+    /// states in which a job has an attempt and has not ended.
     fn take_due(
         &self,
         state: StateCode,
         account: AccountName,
-        batch: Option<BatchId>,
         now: Timestamp,
         limit: usize,
     ) -> BoxFuture<'_, Result<Due, StoreError>>;
+
+    /// Takes up to `limit` jobs of any account that are ready, due at `now` and not taken, those first that were sent
+    /// first: their links die first.
+    fn take_ready(&self, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<Due, StoreError>>;
 
     /// Gives a taken job back unchanged. Never waits: what cannot be given back now is given back with the next call.
     fn release(&self, job: JobId);
@@ -228,9 +289,23 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// a job belongs to the account of its attempt and is not ended. Does not walk the jobs that ended.
     fn open_of(&self, account: AccountName) -> BoxFuture<'_, Result<Tally, StoreError>>;
 
-    /// [`Store::open_of`] an account, with the planned jobs of one batch or of all counted beside them, at one instant: a
-    /// job that moves from one state to the other meanwhile is seen in one of them.
-    fn left(&self, account: AccountName, batch: Option<BatchId>) -> BoxFuture<'_, Result<Tally, StoreError>>;
+    /// What is left to do for `accounts`, and the planned jobs of one batch or of all, at one instant: a job that moves
+    /// from one state to the other meanwhile is seen in one of them.
+    fn left(&self, accounts: Vec<AccountName>, batch: Option<BatchId>) -> BoxFuture<'_, Result<Left, StoreError>>;
+
+    /// How many jobs of each scene are in which state, in one batch or in all. Does not walk the jobs.
+    fn groups(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Vec<Group>, StoreError>>;
+
+    /// What may have been paid, in one batch or in all, by account and currency. Does not walk the jobs.
+    fn spent(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Vec<Spent>, StoreError>>;
+
+    /// Jobs of an account that have not ended and were sent before an instant, the oldest first, at most `limit`.
+    fn open_before(
+        &self,
+        account: AccountName,
+        before: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Job>, StoreError>>;
 
     /// Removes planned jobs of a batch for which certainly nothing was paid. Their history stays. Others are left. Gives
     /// the number removed.

@@ -148,6 +148,7 @@ async fn take(opened: &Opened, steps: Vec<Step>, changed: Again) -> Result<Vec<N
             Step::Change { paid: Paid::Perhaps, .. } if changed == Again::Left => continue,
             Step::Change { job, effect, content, .. } => (job, JobEvent::Changed { effect: Box::new(effect), content }),
             Step::Move { job, output } => (job, JobEvent::Moved { output }),
+            Step::Route { job, account } => (job, JobEvent::Routed { account }),
         };
         let Some(job) = opened.store.job(job).await? else { continue };
         // One that runs is left alone until it has ended.

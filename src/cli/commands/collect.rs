@@ -12,7 +12,7 @@ use super::session::{self, Decision};
 
 pub(in crate::cli) async fn collect(global: &Global, settings: &Settings, signals: &Signals) -> Result<Exit, Failure> {
     let opened = wiring::must_open(settings)?;
-    let remote = wiring::remote(settings, &opened).await?;
+    let remotes = wiring::remotes(settings, &opened).await?;
     let decide = async { Ok(Decision { gate: Gate::Closed, changed: 0 }) };
-    session::drive(&opened, remote, settings, global, signals, decide).await
+    session::drive(&opened, remotes, settings, global, signals, decide).await
 }

@@ -22,7 +22,7 @@ pub(in crate::cli) async fn run(
             .hint("nightreel run MANIFEST --gateway simulator"));
     }
     let opened = wiring::open(settings)?;
-    let remote = wiring::remote(settings, &opened).await?;
+    let remotes = wiring::remotes(settings, &opened).await?;
     let decide = async {
         let Some(manifest) = &args.manifest else {
             return Ok(Decision { gate: Gate::Open(None), changed: 0 });
@@ -35,5 +35,5 @@ pub(in crate::cli) async fn run(
         let admitted = admit::admit(&opened, settings, manifest, name, batch, changed, repeated).await?;
         Ok(Decision { gate: Gate::Open(Some(admitted.batch)), changed: admitted.conflicts })
     };
-    session::drive(&opened, remote, settings, global, signals, decide).await
+    session::drive(&opened, remotes, settings, global, signals, decide).await
 }

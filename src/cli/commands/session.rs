@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::Settings;
-use crate::domain::BatchId;
-use crate::pipeline::{self, Ended, Gate, Pipeline};
+use crate::domain::{AccountName, BatchId, Price};
+use crate::gateway::PauseReason;
+use crate::pipeline::{self, Ended, Gate, KeptBy, LeftBehind, Outcome, Pipeline};
 use crate::report::{self, Show, Summary};
 
 use super::super::args::Global;
@@ -17,7 +18,7 @@ use super::super::failure::Failure;
 use super::super::progress::Progress;
 use super::super::signals::Signals;
 use super::super::terminal;
-use super::super::wiring::{self, Opened, Remote};
+use super::super::wiring::{self, Opened, Remotes};
 
 /// How long an interrupted run may take over its documents.
 const HASTE: Duration = Duration::from_secs(1);
@@ -45,27 +46,25 @@ struct Closing<'a> {
 /// Runs a pipeline while `decide` settles what it may submit, and tells how it ended.
 pub(super) async fn drive(
     opened: &Opened,
-    remote: Remote,
+    remotes: Remotes,
     settings: &Settings,
     global: &Global,
     signals: &Signals,
     decide: impl Future<Output = Result<Decision, Failure>>,
 ) -> Result<Exit, Failure> {
-    let parts = wiring::parts(opened, &remote)?;
+    let parts = wiring::parts(opened)?;
     let wanted = pipeline::Settings {
-        account: remote.account.name.clone(),
-        interval: settings.rate.interval(),
-        in_flight: settings.in_flight,
+        lanes: remotes.lanes.clone(),
         settle_after: settings.settle_after,
-        min_poll: settings.min_poll,
         deadline: settings.deadline,
         downloads: settings.downloads,
-        in_doubt: settings.in_doubt,
+        caution: settings.caution,
+        budget: budget(settings, &remotes)?,
     };
+    let names: Vec<AccountName> = remotes.lanes.iter().map(|lane| lane.account.name.clone()).collect();
     let before = opened.store.tally(None).await?;
-    let account = remote.account.clone();
     let trees = std::sync::Arc::clone(&parts.trees);
-    let (pipeline, control) = Pipeline::prepare(parts, wanted, account, Gate::Undecided).await?;
+    let (pipeline, control) = Pipeline::prepare(parts, wanted, Gate::Undecided).await?;
     let progress = Progress::start(global, control.listen(), opened.clock.clone());
     let running = tokio::spawn(pipeline.run());
     let stop = tokio::spawn({
@@ -85,123 +84,196 @@ pub(super) async fn drive(
         Err(failure) => (Decision { gate: Gate::OneLook, changed: 0 }, Some(failure)),
     };
     control.open(decision.gate);
-    let ended = running.await.map_err(|broken| Failure::new(Exit::Internal, broken))??;
+    let outcome = running.await.map_err(|broken| Failure::new(Exit::Internal, broken))??;
     stop.abort();
     drop(stop.await);
     drop(control);
     progress.finish().await;
-    if let Some(simulator) = remote.simulator {
-        simulator.shutdown().await;
-    }
+    remotes.shutdown().await;
     let scope = if let Gate::Open(batch) = decision.gate { batch } else { None };
     let after = opened.store.tally(None).await?;
     // An interrupted run ends in time: a document that would take longer is left to the next one.
-    let patience = if ended == Ended::Interrupted { HASTE } else { Duration::MAX };
+    let patience = if outcome.ended == Ended::Interrupted { HASTE } else { Duration::MAX };
     if opened.clock.within(patience, write_results(opened, scope, before != after)).await.is_none() {
         forget_results(opened).await?;
     }
     if let Some(failure) = rejected {
         return Err(failure);
     }
-    let sent = after.submissions.saturating_sub(before.submissions);
-    close(opened, settings, global, scope, &decision, &ended, sent, &remote.account.name).await
+    let closing = Close { opened, settings, global, scope, decision: &decision, outcome: &outcome, names: &names };
+    closing.tell(after.submissions.saturating_sub(before.submissions)).await
 }
 
-/// Tells how things stand and what the end means.
-#[expect(clippy::too_many_arguments, reason = "all that is told at the end, in one place")]
-async fn close(
-    opened: &Opened,
-    settings: &Settings,
-    global: &Global,
+/// The budget in the currency of the accounts, which must have one in common.
+fn budget(settings: &Settings, remotes: &Remotes) -> Result<Option<Price>, Failure> {
+    let Some(amount) = settings.budget else { return Ok(None) };
+    let mut currencies = remotes.lanes.iter().map(|lane| &lane.prices.currency);
+    let Some(currency) = currencies.next() else { return Ok(None) };
+    if let Some(other) = currencies.find(|other| *other != currency) {
+        let words = format!("a budget needs one currency, and the accounts' prices are in {currency} and {other}");
+        return Err(Failure::new(Exit::Usage, words).hint("set prices.currency the same for all, or use --account"));
+    }
+    Ok(Some(Price { amount, currency: currency.clone() }))
+}
+
+/// All that is told at the end of a run.
+struct Close<'a> {
+    opened: &'a Opened,
+    settings: &'a Settings,
+    global: &'a Global,
     scope: Option<BatchId>,
-    decision: &Decision,
-    ended: &Ended,
-    sent: u64,
-    account: &crate::domain::AccountName,
-) -> Result<Exit, Failure> {
-    let store = opened.store.as_ref();
-    let mut summary = Summary::gather(store, scope, Show::First).await?;
-    for other in store.accounts().await?.into_iter().filter(|other| other.name != *account) {
-        let open = store.open_of(other.name.clone()).await?;
-        let tasks = open.submitting + open.waiting + open.ready;
-        if tasks > 0 {
-            summary.elsewhere.insert(other.name.to_string(), tasks);
-        }
-    }
-    let (exit, word, words) = match ended {
-        Ended::SinkStopped(words) => (
-            Exit::Unwritable,
-            "output stopped",
-            Some(format!("stopped: {words}; make room or mend it, then run the same command again")),
-        ),
-        Ended::Interrupted => {
-            (Exit::Interrupted, "interrupted", Some("interrupted: the same command goes on".to_owned()))
-        }
-        Ended::Paused(pause) => (Exit::Paused, "paused", Some(format!("paused: {}: {}", pause.reason, pause.words))),
-        Ended::Finished => {
-            let tally = &summary.tally;
-            let exit = if tally.held + tally.stuck + decision.changed > 0 {
-                Exit::Held
-            } else if tally.failed > 0 {
-                Exit::Failed
-            } else {
-                Exit::Done
-            };
-            (exit, "finished", None)
-        }
-    };
-    summary.next = next(settings, &summary, decision, ended);
-    if global.json {
-        let (changed, exit_code) = (decision.changed, exit.number());
-        terminal::json(&Closing { summary: &summary, submitted_now: sent, changed, ended: word, exit_code });
-    } else if !global.quiet {
-        let sent = if sent == 0 { "nothing was submitted".to_owned() } else { format!("{sent} rows were submitted") };
-        terminal::out(&format!("{sent} in this run\n{}", summary.text()));
-    } else if exit != Exit::Done {
-        terminal::err(&format!("{}\n", summary.line()));
-    }
-    if decision.changed > 0 && !global.json {
-        let rows = decision.changed;
-        terminal::err(&format!(
-            "{rows} rows changed after they were submitted and were not sent again (--resubmit-changed does)\n"
-        ));
-    }
-    if let Some(words) = words.filter(|_| !global.json) {
-        terminal::err(&format!("{words}\n"));
-    }
-    Ok(exit)
+    decision: &'a Decision,
+    outcome: &'a Outcome,
+    names: &'a [AccountName],
 }
 
-/// What to type next, most urgent first.
-fn next(settings: &Settings, summary: &Summary, decision: &Decision, ended: &Ended) -> Vec<String> {
-    let mut next = Vec::new();
-    let state = if settings.state.as_os_str() == "state/nightreel.db" {
-        String::new()
-    } else {
-        format!(" --state {}", settings.state.display())
-    };
-    match ended {
-        Ended::Paused(_) => next.push("see to the account, then run the same command again".to_owned()),
-        Ended::Interrupted | Ended::SinkStopped(_) => next.push("run the same command again".to_owned()),
-        Ended::Finished => {}
+impl Close<'_> {
+    /// Tells how things stand and what the end means.
+    async fn tell(&self, sent: u64) -> Result<Exit, Failure> {
+        let store = self.opened.store.as_ref();
+        let mut summary = Summary::gather(store, self.scope, Show::First).await?;
+        for other in store.accounts().await?.into_iter().filter(|other| !self.names.contains(&other.name)) {
+            let open = store.open_of(other.name.clone()).await?;
+            let tasks = open.submitting + open.waiting;
+            if tasks > 0 {
+                summary.elsewhere.insert(other.name.to_string(), tasks);
+            }
+        }
+        let mut stuck_behind = 0;
+        for (account, _) in &self.outcome.pauses {
+            let open = store.open_of(account.clone()).await?;
+            stuck_behind += open.submitting + open.waiting;
+        }
+        let (exit, word, words) = self.meaning(&summary, stuck_behind);
+        summary.notes = notes(self.outcome);
+        summary.next = self.next(&summary, exit);
+        if self.global.json {
+            let (changed, exit_code) = (self.decision.changed, exit.number());
+            terminal::json(&Closing { summary: &summary, submitted_now: sent, changed, ended: word, exit_code });
+        } else if !self.global.quiet {
+            let sent =
+                if sent == 0 { "nothing was submitted".to_owned() } else { format!("{sent} rows were submitted") };
+            terminal::out(&format!("{sent} in this run\n{}", summary.text()));
+        } else if exit != Exit::Done {
+            terminal::err(&format!("{}\n", summary.line()));
+        }
+        if self.decision.changed > 0 && !self.global.json {
+            let rows = self.decision.changed;
+            terminal::err(&format!(
+                "{rows} rows changed after they were submitted and were not sent again (--resubmit-changed does)\n"
+            ));
+        }
+        if let Some(words) = words.filter(|_| !self.global.json) {
+            terminal::err(&format!("{words}\n"));
+        }
+        Ok(exit)
     }
-    if summary.tally.held > 0 {
-        next.push(format!("nightreel resolve ROW --made TASK_ID | --not-made | --drop{state}"));
+
+    /// What the end means: the exit code, a word for programs, a line for people.
+    fn meaning(&self, summary: &Summary, stuck_behind: u64) -> (Exit, &'static str, Option<String>) {
+        let outcome = self.outcome;
+        match &outcome.ended {
+            Ended::SinkStopped(words) => {
+                let words = format!("stopped: {words}; make room or mend it, then run the same command again");
+                return (Exit::Unwritable, "output stopped", Some(words));
+            }
+            Ended::Interrupted => {
+                let words = "interrupted: the same command goes on".to_owned();
+                return (Exit::Interrupted, "interrupted", Some(words));
+            }
+            Ended::Finished => {}
+        }
+        let kept = |by: fn(&KeptBy) -> bool| {
+            outcome.left.iter().filter(|left| by(&left.kept_by)).map(|left| left.rows).sum::<u64>()
+        };
+        let by_accounts = kept(|by| matches!(by, KeptBy::Accounts));
+        if !outcome.pauses.is_empty() && by_accounts + stuck_behind > 0 {
+            let said: Vec<String> =
+                outcome.pauses.iter().map(|(name, pause)| format!("paused: {name}: {pause}")).collect();
+            let empty = outcome.pauses.iter().any(|(_, pause)| pause.reason == PauseReason::Balance);
+            let exit = if empty { Exit::Empty } else { Exit::Paused };
+            return (exit, "paused", Some(said.join("\n")));
+        }
+        let tally = &summary.tally;
+        if kept(|by| matches!(by, KeptBy::Budget)) > 0 {
+            return (Exit::Budget, "budget reached", None);
+        }
+        let exit = if tally.held + tally.stuck + self.decision.changed + kept(|_| true) > 0 {
+            Exit::Held
+        } else if tally.failed > 0 {
+            Exit::Failed
+        } else {
+            Exit::Done
+        };
+        (exit, "finished", None)
     }
-    if summary.tally.stuck > 0 {
-        next.push(format!("nightreel collect{state}   (asks for the stuck tasks again)"));
+
+    /// What to type next, most urgent first.
+    fn next(&self, summary: &Summary, exit: Exit) -> Vec<String> {
+        let mut next = Vec::new();
+        let state = if self.settings.state.as_os_str() == "state/nightreel.db" {
+            String::new()
+        } else {
+            format!(" --state {}", self.settings.state.display())
+        };
+        match exit {
+            Exit::Paused => {
+                next.push("nightreel doctor   (what is wrong with the account), then the same command".to_owned())
+            }
+            Exit::Empty => next.push("top the account up, then run the same command again".to_owned()),
+            Exit::Budget => next.push("the same command with a larger --budget".to_owned()),
+            Exit::Interrupted | Exit::Unwritable => next.push("run the same command again".to_owned()),
+            Exit::Done | Exit::Internal | Exit::Usage | Exit::Failed | Exit::Held | Exit::Locked | Exit::Rejected => {}
+        }
+        if self.outcome.left.iter().any(|left| matches!(left.kept_by, KeptBy::Scene(_))) {
+            next.push("the same command   (tries the paused scenes again, a few rows first)".to_owned());
+        }
+        if summary.tally.held > 0 {
+            next.push(format!("nightreel resolve ROW --made TASK_ID | --not-made | --drop{state}"));
+        }
+        if summary.tally.stuck > 0 {
+            next.push(format!("nightreel collect{state}   (asks for the stuck tasks again)"));
+        }
+        if summary.tally.failed > 0 {
+            next.push(format!("nightreel retry --all{state}   (pays for another attempt at each)"));
+        }
+        if self.decision.changed > 0 {
+            next.push("the same command with --resubmit-changed   (pays for the changed rows again)".to_owned());
+        }
+        if next.is_empty() && summary.tally.done > 0 {
+            next.push(format!("nightreel verify{state}"));
+        }
+        next.truncate(3);
+        next
     }
-    if summary.tally.failed > 0 {
-        next.push(format!("nightreel retry --all{state}   (pays for another attempt at each)"));
+}
+
+/// What a run learned that is worth a line in the morning.
+fn notes(outcome: &Outcome) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (account, pause) in &outcome.pauses {
+        notes.push(format!("account {account} was paused: {pause}"));
     }
-    if decision.changed > 0 {
-        next.push("the same command with --resubmit-changed   (pays for the changed rows again)".to_owned());
+    for LeftBehind { scene, kept_by, rows, worth } in &outcome.left {
+        match kept_by {
+            KeptBy::Scene(words) => {
+                notes.push(format!(
+                    "scene {scene} was paused: {words}; {rows} rows were not sent, about {worth} not spent"
+                ));
+            }
+            KeptBy::Budget => notes.push(format!("the budget kept {rows} rows of {scene} back, about {worth}")),
+            KeptBy::Accounts if outcome.ended == Ended::Finished => {
+                notes.push(format!("{rows} rows of {scene} wait for an account that can send them"));
+            }
+            KeptBy::Accounts => {}
+        }
     }
-    if next.is_empty() && summary.tally.done > 0 {
-        next.push(format!("nightreel verify{state}"));
+    if let Some((longest, scenes)) = outcome.waited {
+        let longest =
+            jiff::SignedDuration::try_from(longest).map_or_else(|_| String::new(), |span| format!("{span:#.0}"));
+        notes.push(format!("the first rows of {scenes} scenes went ahead; the rest waited {longest} at the most"));
     }
-    next.truncate(3);
-    next
+    notes
 }
 
 /// Removes what is out of date, so that the next run writes it again.

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    AccountName, Artifact, BatchId, ClientRef, Digest, Doubt, Effect, ImageSource, Images, JobId, OutputKey, RowKey,
-    TaskId,
+    AccountName, Artifact, BatchId, ClientRef, Currency, Digest, Doubt, Effect, ImageSource, Images, JobId, OutputKey,
+    Price, RowKey, TaskId,
 };
 
 fn at(seconds: i64) -> Timestamp {
@@ -34,7 +34,8 @@ fn new_job() -> Job {
         effect,
         output: OutputKey::new("anna.mp4").unwrap(),
         columns: "{}".into(),
-        state: State::Planned { due_at: at(0), resend: false },
+        account: None,
+        state: State::Planned { due_at: at(0), resend: false, with: None },
         attempt: None,
         submissions: 0,
         version: 0,
@@ -54,6 +55,7 @@ fn events(job: &Job) -> Vec<JobEvent> {
             attempt: job.next_attempt(),
             client_ref: ClientRef::new(format!("nr-x-a{}", job.next_attempt())).unwrap(),
             account: AccountName::new("kling").unwrap(),
+            price: Some(Price { amount: "0.28".parse().unwrap(), currency: Currency::default() }),
         },
         JobEvent::Accepted { task: task(), request_id: Some("r".into()), handle: None },
         JobEvent::Refused { cause: FailureCause::Dropped },
@@ -78,6 +80,13 @@ fn events(job: &Job) -> Vec<JobEvent> {
         JobEvent::RetryAsked,
         JobEvent::Changed { content: changed.content(), effect: Box::new(changed) },
         JobEvent::Moved { output: OutputKey::new("bert.mp4").unwrap() },
+        JobEvent::Routed { account: Some(AccountName::new("kling").unwrap()) },
+        JobEvent::Adopted {
+            attempt: job.next_attempt(),
+            client_ref: ClientRef::new(format!("nr-x-a{}", job.next_attempt())).unwrap(),
+            account: AccountName::new("kling").unwrap(),
+            task: task(),
+        },
     ]
 }
 
@@ -141,6 +150,25 @@ fn a_request_that_made_nothing_goes_out_again_under_its_own_reference() {
 }
 
 #[test]
+fn what_may_be_at_an_account_already_is_sent_again_by_that_account_only() {
+    let job = ["submit_started", "doubted", "resend_allowed"].iter().fold(new_job(), |job, wanted| {
+        let event = events(&job).into_iter().find(|event| name(event) == *wanted).unwrap();
+        job.apply(&event, at(1)).unwrap()
+    });
+    let send = |account: &str| JobEvent::SubmitStarted {
+        attempt: 1,
+        client_ref: ClientRef::new("nr-x-a1").unwrap(),
+        account: AccountName::new(account).unwrap(),
+        price: None,
+    };
+    assert!(job.apply(&send("other"), at(2)).is_err());
+    assert!(job.apply(&send("kling"), at(2)).is_ok());
+    // A row that is routed elsewhere meanwhile still goes where it may be.
+    let routed = job.apply(&JobEvent::Routed { account: AccountName::new("other").ok() }, at(2)).unwrap();
+    assert!(routed.apply(&send("other"), at(3)).is_err());
+}
+
+#[test]
 fn another_attempt_never_takes_the_number_of_one_that_was_made() {
     let failed = &one_of_each()[6];
     let again = failed.apply(&JobEvent::RetryAsked, at(3)).unwrap();
@@ -149,13 +177,14 @@ fn another_attempt_never_takes_the_number_of_one_that_was_made() {
         attempt: 1,
         client_ref: ClientRef::new("nr-x-a1").unwrap(),
         account: AccountName::new("kling").unwrap(),
+        price: None,
     };
     assert!(again.apply(&old, at(4)).is_err());
 }
 
 proptest! {
     #[test]
-    fn every_history_keeps_the_promises(choices in proptest::collection::vec(0_usize..24, 0..60)) {
+    fn every_history_keeps_the_promises(choices in proptest::collection::vec(0_usize..26, 0..60)) {
         let mut job = new_job();
         let mut replayed = new_job();
         for (second, choice) in choices.into_iter().enumerate() {
@@ -187,7 +216,7 @@ proptest! {
     }
 
     #[test]
-    fn states_and_events_read_back_what_they_write(choice in 0_usize..24) {
+    fn states_and_events_read_back_what_they_write(choice in 0_usize..26) {
         for job in one_of_each() {
             let event = events(&job).swap_remove(choice);
             let text = serde_json::to_string(&event).unwrap();

@@ -19,7 +19,10 @@ use jiff::Timestamp;
 use crate::domain::{AccountName, BatchId, BatchName, Digest, Job, JobId, OutputKey, RowKey, StateCode, Tally};
 
 use super::lock::{LockError, RunLock};
-use super::{Account, Batch, Change, Due, Filter, Known, NewJob, OutputOwner, Recorded, Store, StoreError};
+use super::{
+    Account, Batch, Change, Due, Filter, Group, Known, Left, NewJob, OutputOwner, Recorded, Spent, Store, StoreError,
+    Wanted,
+};
 use engine::Mailbox;
 pub use open::OpenError;
 
@@ -112,15 +115,22 @@ impl Store for SqliteStore {
         self.mailbox.ask(move |engine| write::commit(engine, &change)).boxed()
     }
 
+    fn take_planned(&self, wanted: Wanted, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<Due, StoreError>> {
+        self.mailbox.ask(move |engine| read::take_planned(engine, &wanted, now, limit)).boxed()
+    }
+
     fn take_due(
         &self,
         state: StateCode,
         account: AccountName,
-        batch: Option<BatchId>,
         now: Timestamp,
         limit: usize,
     ) -> BoxFuture<'_, Result<Due, StoreError>> {
-        self.mailbox.ask(move |engine| read::take_due(engine, state, &account, batch, now, limit)).boxed()
+        self.mailbox.ask(move |engine| read::take_due(engine, state, &account, now, limit)).boxed()
+    }
+
+    fn take_ready(&self, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<Due, StoreError>> {
+        self.mailbox.ask(move |engine| read::take_ready(engine, now, limit)).boxed()
     }
 
     fn release(&self, job: JobId) {
@@ -143,8 +153,25 @@ impl Store for SqliteStore {
         self.mailbox.ask(move |engine| read::open_of(engine, &account)).boxed()
     }
 
-    fn left(&self, account: AccountName, batch: Option<BatchId>) -> BoxFuture<'_, Result<Tally, StoreError>> {
-        self.mailbox.ask(move |engine| read::left(engine, &account, batch)).boxed()
+    fn left(&self, accounts: Vec<AccountName>, batch: Option<BatchId>) -> BoxFuture<'_, Result<Left, StoreError>> {
+        self.mailbox.ask(move |engine| read::left(engine, &accounts, batch)).boxed()
+    }
+
+    fn groups(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Vec<Group>, StoreError>> {
+        self.mailbox.ask(move |engine| read::groups(engine, batch)).boxed()
+    }
+
+    fn spent(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Vec<Spent>, StoreError>> {
+        self.mailbox.ask(move |engine| read::spent(engine, batch)).boxed()
+    }
+
+    fn open_before(
+        &self,
+        account: AccountName,
+        before: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Job>, StoreError>> {
+        self.mailbox.ask(move |engine| read::open_before(engine, &account, before, limit)).boxed()
     }
 
     fn withdraw(&self, batch: BatchId, jobs: Vec<JobId>) -> BoxFuture<'_, Result<u64, StoreError>> {

@@ -13,7 +13,10 @@ use super::sql;
 const APPLICATION_ID: i32 = 0x6e72_6c31;
 
 /// The steps from an empty file to the present format, in order; released ones are never edited.
-pub(super) const MIGRATIONS: [(&str, &str); 1] = [("0001_ledger", include_str!("migrations/0001_ledger.sql"))];
+pub(super) const MIGRATIONS: [(&str, &str); 2] = [
+    ("0001_ledger", include_str!("migrations/0001_ledger.sql")),
+    ("0002_accounts_and_money", include_str!("migrations/0002_accounts_and_money.sql")),
+];
 
 /// A ledger could not be opened.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Params, params};
 
-use crate::domain::{AccountName, BatchId, BatchName, Digest, Job, JobId, OutputKey, RowKey, StateCode, Tally};
-use crate::store::{Account, Batch, Due, Filter, Known, OutputOwner, Recorded, StoreError};
+use crate::domain::{
+    AccountName, BatchId, BatchName, Currency, Digest, Job, JobId, Money, OutputKey, Price, RowKey, StateCode, Tally,
+};
+use crate::store::{Account, Batch, Due, Filter, Group, Known, Left, OutputOwner, Recorded, Spent, StoreError, Wanted};
 
 use super::engine::{Engine, failed};
 use super::rows::{self, look_up, millis, output_hash};
@@ -26,13 +28,13 @@ pub(super) fn known(engine: &mut Engine, batch: BatchId, keys: &[RowKey]) -> Res
     let mut found = Vec::with_capacity(keys.len());
     for key in keys {
         let one = statement.query_row(params![batch.0, key.as_bytes()], |row| {
-            let state: i64 = row.get(1)?;
             Ok(Known {
                 job: JobId(row.get(0)?),
-                state: StateCode::from_number(state).ok_or(rusqlite::Error::IntegralValueOutOfRange(1, state))?,
+                state: rows::state_code(row, 1)?,
                 content: Digest::from_bytes(row.get(2)?),
                 output: rows::parse(row, 3, OutputKey::new)?,
                 submissions: row.get(4)?,
+                account: rows::account_name(row, 5)?,
             })
         });
         found.push(one.optional().map_err(failed)?);
@@ -81,30 +83,76 @@ pub(super) fn paid_elsewhere(engine: &mut Engine, contents: &[Digest]) -> Result
     Ok(paid)
 }
 
+/// A group of planned jobs: its batch, its scene, and the only account that may send them.
+type Planned = (BatchId, String, Option<String>);
+
+pub(super) fn take_planned(
+    engine: &mut Engine,
+    wanted: &Wanted,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Due, StoreError> {
+    let values = params![wanted.account.as_str(), wanted.batch.map(|batch| batch.0)];
+    let groups: Vec<Planned> = all(engine, sql::PLANNED_GROUPS, values, |row| {
+        let sender: String = row.get(2)?;
+        Ok((BatchId(row.get(0)?), row.get(1)?, Some(sender).filter(|sender| !sender.is_empty())))
+    })?;
+    let mut due = Due::default();
+    let mut heads: Vec<(i64, i64)> = Vec::new();
+    let is_closed =
+        |batch: BatchId, scene: &str| wanted.closed.iter().any(|(of, closed)| *of == batch && closed == scene);
+    for (batch, scene, sender) in groups.into_iter().filter(|(batch, scene, _)| !is_closed(*batch, scene)) {
+        {
+            let mut statement = engine.conn.prepare_cached(sql::PLANNED_DUE).map_err(failed)?;
+            let mut found = statement.query(params![batch.0, scene, sender, millis(now)]).map_err(failed)?;
+            let mut read = 0;
+            while let Some(row) = found.next().map_err(failed)? {
+                let head: (i64, i64) = (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
+                if engine.taken.contains(&head.1) {
+                    continue;
+                }
+                heads.push(head);
+                read += 1;
+                // One more than is wanted says that there is more.
+                if read > limit {
+                    break;
+                }
+            }
+        }
+        let values = params![batch.0, scene, sender, millis(now), next_rows(engine)];
+        next(engine, &mut due, sql::PLANNED_NEXT, values)?;
+    }
+    heads.sort_unstable();
+    if heads.len() > limit {
+        due.next_at = Some(Timestamp::UNIX_EPOCH);
+    }
+    for (_, id) in heads.into_iter().take(limit) {
+        if let Some(job) = job(engine, JobId(id))? {
+            engine.taken.insert(id);
+            due.jobs.push(job);
+        }
+    }
+    Ok(due)
+}
+
 pub(super) fn take_due(
     engine: &mut Engine,
     state: StateCode,
     account: &AccountName,
-    batch: Option<BatchId>,
     now: Timestamp,
     limit: usize,
 ) -> Result<Due, StoreError> {
     let mut due = Due::default();
-    if state == StateCode::Planned {
-        let wanted = match batch {
-            Some(batch) => vec![batch],
-            None => batches(engine)?.into_iter().map(|batch| batch.id).collect(),
-        };
-        for batch in wanted {
-            take(engine, &mut due, sql::PLANNED_DUE, params![batch.0, millis(now)], limit)?;
-            let values = params![batch.0, millis(now), next_rows(engine)];
-            next(engine, &mut due, sql::PLANNED_NEXT, values)?;
-        }
-    } else {
-        let (account, code) = (account.as_str(), state.number());
-        take(engine, &mut due, sql::OPEN_DUE, params![account, code, millis(now)], limit)?;
-        next(engine, &mut due, sql::OPEN_NEXT, params![account, code, millis(now), next_rows(engine)])?;
-    }
+    let (account, code) = (account.as_str(), state.number());
+    take(engine, &mut due, sql::OPEN_DUE, params![account, code, millis(now)], limit)?;
+    next(engine, &mut due, sql::OPEN_NEXT, params![account, code, millis(now), next_rows(engine)])?;
+    Ok(due)
+}
+
+pub(super) fn take_ready(engine: &mut Engine, now: Timestamp, limit: usize) -> Result<Due, StoreError> {
+    let mut due = Due::default();
+    take(engine, &mut due, sql::READY_DUE, params![millis(now)], limit)?;
+    next(engine, &mut due, sql::READY_NEXT, params![millis(now), next_rows(engine)])?;
     Ok(due)
 }
 
@@ -187,10 +235,51 @@ fn counted(engine: &Engine, statement: &str, values: impl Params) -> Result<Tall
     Ok(tally)
 }
 
-pub(super) fn left(engine: &mut Engine, account: &AccountName, batch: Option<BatchId>) -> Result<Tally, StoreError> {
-    let mut left = open_of(engine, account)?;
-    left.add(StateCode::Planned, tally(engine, batch)?.planned, 0);
+pub(super) fn left(engine: &mut Engine, accounts: &[AccountName], batch: Option<BatchId>) -> Result<Left, StoreError> {
+    let mut left = Left { ready: tally(engine, None)?.ready, ..Left::default() };
+    for account in accounts {
+        let open = open_of(engine, account)?;
+        left.at_remote.push(open.submitting + open.waiting);
+    }
+    left.planned = groups(engine, batch)?.into_iter().filter(|group| group.state == StateCode::Planned).collect();
     Ok(left)
+}
+
+pub(super) fn groups(engine: &mut Engine, batch: Option<BatchId>) -> Result<Vec<Group>, StoreError> {
+    all(engine, sql::GROUPS, params![batch.map(|batch| batch.0)], |row| {
+        Ok(Group {
+            batch: BatchId(row.get(0)?),
+            scene: row.get(1)?,
+            sender: rows::account_name(row, 2)?,
+            state: rows::state_code(row, 3)?,
+            jobs: row.get::<_, i64>(4)?.max(0).cast_unsigned(),
+            submissions: row.get::<_, i64>(5)?.max(0).cast_unsigned(),
+        })
+    })
+}
+
+pub(super) fn spent(engine: &mut Engine, batch: Option<BatchId>) -> Result<Vec<Spent>, StoreError> {
+    all(engine, sql::SPENT, params![batch.map(|batch| batch.0)], |row| {
+        let currency: String = row.get(1)?;
+        let price = if currency.is_empty() {
+            None
+        } else {
+            let amount = Money::from_micros(row.get::<_, i64>(2)?.max(0).cast_unsigned());
+            Some(Price { amount, currency: rows::parse(row, 1, Currency::new)? })
+        };
+        let requests = row.get::<_, i64>(3)?.max(0).cast_unsigned();
+        Ok(Spent { account: rows::parse(row, 0, AccountName::new)?, price, requests })
+    })
+}
+
+pub(super) fn open_before(
+    engine: &mut Engine,
+    account: &AccountName,
+    before: Timestamp,
+    limit: usize,
+) -> Result<Vec<Job>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    all(engine, sql::OPEN_BEFORE, params![account.as_str(), before.to_string(), limit], rows::job)
 }
 
 pub(super) fn history(engine: &mut Engine, job: JobId) -> Result<Vec<Recorded>, StoreError> {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::Row;
 use rusqlite::types::Type;
 
-use crate::domain::{BatchId, BatchName, Digest, Job, JobId, OutputKey, RowKey};
+use crate::domain::{AccountName, BatchId, BatchName, Digest, Job, JobId, OutputKey, RowKey, StateCode};
 use crate::store::{Account, Batch, StoreError};
 
 /// Milliseconds since 1970, as the ledger stores instants.
@@ -30,7 +30,7 @@ pub(super) fn json(value: &impl serde::Serialize) -> Result<String, StoreError> 
 }
 
 /// A job from the columns id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version,
-/// `finished_at`.
+/// `finished_at`, `wanted_account`.
 pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let attempt: Option<String> = row.get(9)?;
     let finished_at: Option<i64> = row.get(12)?;
@@ -43,12 +43,27 @@ pub(super) fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
         effect: read(row, 5)?,
         output: parse(row, 6, OutputKey::new)?,
         columns: row.get(7)?,
+        account: account_name(row, 13)?,
         state: read(row, 8)?,
         attempt: attempt.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| bad(9, error))?,
         submissions: row.get(10)?,
         version: row.get::<_, i64>(11)?.cast_unsigned(),
         finished_at: finished_at.map(|ms| instant(12, ms)).transpose()?,
     })
+}
+
+/// The name of an account, or nothing.
+pub(super) fn account_name(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<AccountName>> {
+    match row.get::<_, Option<String>>(column)? {
+        Some(name) if !name.is_empty() => AccountName::new(name).map(Some).map_err(|error| bad(column, error)),
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// A state from its number.
+pub(super) fn state_code(row: &Row<'_>, column: usize) -> rusqlite::Result<StateCode> {
+    let number: i64 = row.get(column)?;
+    StateCode::from_number(number).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
 /// A batch from the columns id, name, out, columns, manifest.
@@ -66,7 +81,7 @@ pub(super) fn batch(row: &Row<'_>) -> rusqlite::Result<Batch> {
 pub(super) fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
     let last: Option<i64> = row.get(3)?;
     Ok(Account {
-        name: parse(row, 0, crate::domain::AccountName::new)?,
+        name: parse(row, 0, AccountName::new)?,
         gateway: row.get(1)?,
         base_url: row.get(2)?,
         last_submit_at: last.map(|ms| instant(3, ms)).transpose()?,

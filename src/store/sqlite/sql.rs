@@ -35,7 +35,8 @@ pub(super) const OPEN_ACCOUNT: &str = "
 pub(super) const ACCOUNTS: &str = "SELECT name, gateway, base_url, last_submit_at FROM accounts ORDER BY name";
 pub(super) const SUBMITTED_AT: &str = "UPDATE accounts SET last_submit_at = ?2 WHERE name = ?1";
 
-pub(super) const KNOWN: &str = "SELECT id, state, content, output, submissions FROM jobs WHERE batch = ?1 AND key = ?2";
+pub(super) const KNOWN: &str =
+    "SELECT id, state, content, output, submissions, wanted_account FROM jobs WHERE batch = ?1 AND key = ?2";
 pub(super) const OUTPUT_OWNERS: &str = "
     SELECT jobs.output, jobs.label, batches.name, jobs.batch, jobs.key FROM jobs JOIN batches ON batches.id = jobs.batch
     WHERE jobs.output_hash = ?1 AND batches.out = ?2";
@@ -44,33 +45,60 @@ pub(super) const PAID_ELSEWHERE: &str = "
     WHERE jobs.content_hash = ?1 AND jobs.submissions > 0";
 
 pub(super) const ADMIT: &str = "
-    INSERT INTO jobs (batch, key, label, content, effect, output, columns, state, detail, due_at, output_hash, content_hash)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11)
+    INSERT INTO jobs (batch, key, label, content, effect, output, columns, state, detail, due_at, output_hash,
+        content_hash, wanted_account, sender)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11, ?12, ?12)
     ON CONFLICT (batch, key) DO NOTHING";
 pub(super) const COUNT: &str = "
-    INSERT INTO tallies (batch, state, jobs, submissions) VALUES (?1, ?2, ?3, ?4)
-    ON CONFLICT (batch, state) DO UPDATE SET jobs = jobs + excluded.jobs, submissions = submissions + excluded.submissions";
-pub(super) const WITHDRAW: &str = "DELETE FROM jobs WHERE id = ?1 AND batch = ?2 AND state = 1 AND submissions = 0";
+    INSERT INTO groups (batch, scene, sender, state, jobs, submissions) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    ON CONFLICT DO UPDATE SET jobs = jobs + excluded.jobs, submissions = submissions + excluded.submissions";
+pub(super) const SPEND: &str = "
+    INSERT INTO spending (batch, account, currency, micros, requests) VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT DO UPDATE SET micros = micros + excluded.micros, requests = requests + excluded.requests";
+pub(super) const WITHDRAW: &str = "
+    DELETE FROM jobs WHERE id = ?1 AND batch = ?2 AND state = 1 AND submissions = 0 RETURNING scene, ifnull(sender, '')";
 
-pub(super) const STANDING: &str = "SELECT version, state, submissions FROM jobs WHERE id = ?1";
+pub(super) const STANDING: &str =
+    "SELECT version, state, submissions, scene, ifnull(sender, '') FROM jobs WHERE id = ?1";
 pub(super) const CHANGE: &str = "
     UPDATE jobs SET content = ?2, effect = ?3, output = ?4, state = ?5, detail = ?6, due_at = ?7, attempt = ?8,
         account = ?9, task = ?10, client_ref = ?11, submissions = ?12, version = ?13, finished_at = ?14,
-        output_hash = ?15, content_hash = ?16
+        output_hash = ?15, content_hash = ?16, wanted_account = ?17, sender = ?18
     WHERE id = ?1";
 pub(super) const APPEND: &str = "INSERT INTO events (job, at, name, data) VALUES (?1, ?2, ?3, ?4)";
 pub(super) const TOOK: &str = "INSERT INTO durations (account, took_ms) VALUES (?1, ?2)";
 pub(super) const FORGET_OLD: &str = "DELETE FROM durations WHERE seq <= (SELECT max(seq) FROM durations) - 2000";
 pub(super) const RECENT: &str = "SELECT took_ms FROM durations WHERE account = ?1 ORDER BY seq DESC LIMIT ?2";
 
+pub(super) const PLANNED_GROUPS: &str = "
+    SELECT batch, scene, sender FROM groups
+    WHERE state = 1 AND jobs > 0 AND sender IN ('', ?1) AND (?2 IS NULL OR batch = ?2)";
 pub(super) const PLANNED_DUE: &str = "
-    SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at
-    FROM jobs INDEXED BY jobs_planned WHERE state = 1 AND batch = ?1 AND due_at <= ?2 ORDER BY due_at, id";
+    SELECT due_at, id FROM jobs INDEXED BY jobs_planned
+    WHERE state = 1 AND batch = ?1 AND scene = ?2 AND sender IS ?3 AND due_at <= ?4 ORDER BY due_at, id";
 pub(super) const PLANNED_NEXT: &str = "
     SELECT id, due_at FROM jobs INDEXED BY jobs_planned
-    WHERE state = 1 AND batch = ?1 AND due_at > ?2 ORDER BY due_at LIMIT ?3";
+    WHERE state = 1 AND batch = ?1 AND scene = ?2 AND sender IS ?3 AND due_at > ?4 ORDER BY due_at LIMIT ?5";
+pub(super) const READY_DUE: &str = "
+    SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
+        wanted_account
+    FROM jobs INDEXED BY jobs_ready WHERE state = 5 AND due_at <= ?1 ORDER BY attempt ->> 'started_at', id";
+pub(super) const READY_NEXT: &str = "
+    SELECT id, due_at FROM jobs INDEXED BY jobs_ready_due WHERE state = 5 AND due_at > ?1 ORDER BY due_at LIMIT ?2";
+pub(super) const OPEN_BEFORE: &str = "
+    SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
+        wanted_account
+    FROM jobs INDEXED BY jobs_open
+    WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 AND attempt ->> 'started_at' < ?2
+    ORDER BY attempt ->> 'started_at', id LIMIT ?3";
+pub(super) const GROUPS: &str = "
+    SELECT batch, scene, sender, state, jobs, submissions FROM groups WHERE jobs > 0 AND (?1 IS NULL OR batch = ?1)";
+pub(super) const SPENT: &str = "
+    SELECT account, currency, sum(micros), sum(requests) FROM spending WHERE ?1 IS NULL OR batch = ?1
+    GROUP BY account, currency HAVING sum(requests) > 0 ORDER BY account, currency";
 pub(super) const OPEN_DUE: &str = "
-    SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at
+    SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
+        wanted_account
     FROM jobs INDEXED BY jobs_open WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 AND state = ?2
     AND (due_at IS NULL OR due_at <= ?3) ORDER BY due_at, id";
 pub(super) const OPEN_NEXT: &str = "
@@ -81,19 +109,22 @@ pub(super) const OPEN_OF: &str = "
     WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 GROUP BY state";
 
 pub(super) const JOB: &str = "
-    SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at
+    SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
+        wanted_account
     FROM jobs WHERE id = ?1";
 pub(super) const JOBS: &str = "
-    SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at
+    SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
+        wanted_account
     FROM jobs WHERE id > ?1 AND (?2 IS NULL OR batch = ?2) AND (?3 = 0 OR (?3 >> state) & 1)
     AND (?4 IS NULL OR label = ?4 OR task = ?4 OR client_ref = ?4) ORDER BY id LIMIT ?5";
 pub(super) const JOBS_TROUBLED: &str = "
-    SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at
+    SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
+        wanted_account
     FROM jobs INDEXED BY jobs_troubled WHERE state IN (7, 8, 9) AND id > ?1 AND (?2 IS NULL OR batch = ?2)
     AND (?3 = 0 OR (?3 >> state) & 1) AND (?4 IS NULL OR label = ?4 OR task = ?4 OR client_ref = ?4) ORDER BY id LIMIT ?5";
 
 pub(super) const TALLY: &str =
-    "SELECT state, sum(jobs), total(submissions) FROM tallies WHERE ?1 IS NULL OR batch = ?1 GROUP BY state";
+    "SELECT state, sum(jobs), total(submissions) FROM groups WHERE ?1 IS NULL OR batch = ?1 GROUP BY state";
 pub(super) const HISTORY: &str = "SELECT seq, at, data FROM events WHERE job = ?1 ORDER BY seq";
 
 pub(super) const TABLES: &str = "SELECT count(*) FROM sqlite_schema";

@@ -95,11 +95,42 @@ async fn history_can_be_neither_changed_nor_removed() {
     assert!(raw.execute_batch("UPDATE jobs SET state = 12").is_err());
 }
 
+#[tokio::test]
+async fn a_ledger_of_the_first_format_is_brought_up_to_date_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nightreel.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(open::MIGRATIONS[0].1).unwrap();
+    old.execute_batch(include_str!("tests/first_format.sql")).unwrap();
+    old.pragma_update(None, "application_id", 0x6e72_6c31).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    drop(old);
+    assert!(matches!(SqliteStore::open_to_read(&path), Err(OpenError::Older { found: 1, known: 2, .. })));
+    let store = SqliteStore::open(&path, contract::at(0)).unwrap();
+    let tally = store.tally(None).await.unwrap();
+    assert_eq!((tally.planned, tally.waiting, tally.done, tally.submissions), (1, 1, 1, 2));
+    let spent = store.spent(None).await.unwrap();
+    assert_eq!(spent.len(), 1);
+    assert_eq!((spent[0].account.as_str(), &spent[0].price, spent[0].requests), ("kling", &None, 2));
+    let scenes: Vec<String> = store.groups(None).await.unwrap().into_iter().map(|group| group.scene).collect();
+    assert_eq!(scenes, ["hug_pro", "squish", "squish"]);
+    let account = contract::account();
+    let waiting = store.take_due(StateCode::Waiting, account.clone(), contract::at(9_999_999_999), 5).await.unwrap();
+    assert_eq!(waiting.jobs[0].task().unwrap().as_str(), "867283741759111202");
+    let wanted = Wanted { account, batch: None, closed: Vec::new() };
+    let planned = store.take_planned(wanted, contract::at(9_999_999_999), 5).await.unwrap();
+    assert_eq!((planned.jobs.len(), planned.jobs[0].label.as_str()), (1, "bert"));
+    let event = contract::started(&planned.jobs[0]);
+    let job = planned.jobs[0].apply(&event, contract::at(1)).unwrap();
+    store.commit(Change { expected_version: 0, job, event, at: contract::at(1) }).await.unwrap();
+    assert_eq!(store.tally(None).await.unwrap().submitting, 1);
+}
+
 #[test]
 fn released_migrations_are_never_edited() {
     let digests: Vec<String> = open::MIGRATIONS
         .iter()
         .map(|(name, text)| format!("{name} {}", Digest::of(text.as_bytes()).short(16)))
         .collect();
-    assert_eq!(digests, ["0001_ledger 395e92232c5d4bf0"]);
+    assert_eq!(digests, ["0001_ledger 395e92232c5d4bf0", "0002_accounts_and_money 4388f7fad68c30c0"]);
 }

@@ -1,11 +1,12 @@
 //! What changes the ledger. Each function runs inside a transaction of the engine's, and is undone whole when it fails.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
-use crate::domain::{BatchId, BatchName, JobEvent, JobId, State, StateCode};
+use crate::domain::{AccountName, BatchId, BatchName, Job, JobEvent, JobId, State, StateCode};
 use crate::store::{Account, Batch, Change, NewJob, StoreError};
 
 use super::engine::{Engine, failed};
@@ -34,8 +35,9 @@ pub(super) fn open_account(engine: &mut Engine, account: &Account) -> Result<Acc
 
 pub(super) fn admit(engine: &mut Engine, batch: BatchId, jobs: &[NewJob], at: Timestamp) -> Result<u64, StoreError> {
     writable(engine)?;
-    let detail = json(&State::Planned { due_at: at, resend: false })?;
+    let detail = json(&State::Planned { due_at: at, resend: false, with: None })?;
     let mut added = 0;
+    let mut groups: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     {
         let mut statement = engine.conn.prepare_cached(sql::ADMIT).map_err(failed)?;
         for job in jobs {
@@ -51,23 +53,37 @@ pub(super) fn admit(engine: &mut Engine, batch: BatchId, jobs: &[NewJob], at: Ti
                 millis(at),
                 output_hash(&job.output),
                 look_up(&job.content),
+                job.account.as_ref().map(AccountName::as_str),
             ];
-            added += statement.execute(values).map_err(failed)?;
+            if statement.execute(values).map_err(failed)? > 0 {
+                added += 1;
+                *groups.entry((&job.effect.scene, sender(job.account.as_ref()))).or_default() += 1;
+            }
         }
     }
-    count(engine, batch, StateCode::Planned, i64::try_from(added).unwrap_or(i64::MAX), 0)?;
-    Ok(added as u64)
+    for ((scene, sender), jobs) in groups {
+        count(engine, batch, (scene, sender, StateCode::Planned), jobs, 0)?;
+    }
+    Ok(added)
 }
 
 pub(super) fn withdraw(engine: &mut Engine, batch: BatchId, jobs: &[JobId]) -> Result<u64, StoreError> {
     writable(engine)?;
     let mut removed = 0;
     for job in jobs {
-        let mut statement = engine.conn.prepare_cached(sql::WITHDRAW).map_err(failed)?;
-        removed += statement.execute(params![job.0, batch.0]).map_err(failed)?;
+        let gone: Option<(String, String)> = engine
+            .conn
+            .prepare_cached(sql::WITHDRAW)
+            .and_then(|mut statement| {
+                statement.query_row(params![job.0, batch.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+            })
+            .map_err(failed)?;
+        if let Some((scene, sender)) = gone {
+            removed += 1;
+            count(engine, batch, (&scene, &sender, StateCode::Planned), -1, 0)?;
+        }
     }
-    count(engine, batch, StateCode::Planned, -i64::try_from(removed).unwrap_or(0), 0)?;
-    Ok(removed as u64)
+    Ok(removed)
 }
 
 pub(super) fn commit(engine: &mut Engine, change: &Change) -> Result<(), StoreError> {
@@ -77,12 +93,14 @@ pub(super) fn commit(engine: &mut Engine, change: &Change) -> Result<(), StoreEr
         .conn
         .prepare_cached(sql::STANDING)
         .and_then(|mut statement| {
-            let read =
-                |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+            let read = |row: &rusqlite::Row<'_>| {
+                let numbers: (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok((numbers, row.get::<_, String>(3)?, row.get::<_, String>(4)?))
+            };
             statement.query_row([job.id.0], read).optional()
         })
         .map_err(failed)?;
-    let Some((version, state, submissions)) = standing else {
+    let Some(((version, state, submissions), scene, sent_by)) = standing else {
         return Err(StoreError::Damaged(format!("job {} is missing", job.id)));
     };
     if version.cast_unsigned() != change.expected_version {
@@ -92,8 +110,9 @@ pub(super) fn commit(engine: &mut Engine, change: &Change) -> Result<(), StoreEr
         .ok_or_else(|| StoreError::Damaged(format!("job {} has the unknown state {state}", job.id)))?;
     update(engine, change)?;
     let now = i64::from(job.submissions);
-    count(engine, job.batch, before, -1, -submissions)?;
-    count(engine, job.batch, job.state.code(), 1, now)?;
+    count(engine, job.batch, (&scene, &sent_by, before), -1, -submissions)?;
+    count(engine, job.batch, (&job.effect.scene, sender(job.sender()), job.state.code()), 1, now)?;
+    spend(engine, job, now - submissions)?;
     append(engine, change)?;
     if job.state != State::Submitting {
         // The submitter keeps what it is submitting.
@@ -122,6 +141,8 @@ fn update(engine: &Engine, change: &Change) -> Result<(), StoreError> {
         job.finished_at.map(millis),
         output_hash(&job.output),
         look_up(&job.content),
+        job.account.as_ref().map(AccountName::as_str),
+        job.sender().map(AccountName::as_str),
     ];
     let mut statement = engine.conn.prepare_cached(sql::CHANGE).map_err(failed)?;
     statement.execute(values).map(drop).map_err(failed)
@@ -154,10 +175,34 @@ fn append(engine: &mut Engine, change: &Change) -> Result<(), StoreError> {
     }
 }
 
-fn count(engine: &Engine, batch: BatchId, state: StateCode, jobs: i64, submissions: i64) -> Result<(), StoreError> {
-    let values = params![batch.0, state.number(), jobs, submissions];
+/// Counts jobs of a scene, for a sender, in a state.
+fn count(
+    engine: &Engine,
+    batch: BatchId,
+    (scene, sender, state): (&str, &str, StateCode),
+    jobs: i64,
+    submissions: i64,
+) -> Result<(), StoreError> {
+    let values = params![batch.0, scene, sender, state.number(), jobs, submissions];
     let mut statement = engine.conn.prepare_cached(sql::COUNT).map_err(failed)?;
     statement.execute(values).map(drop).map_err(failed)
+}
+
+/// Counts what may have been paid: `requests` more of the present attempt, or less where it certainly made nothing.
+fn spend(engine: &Engine, job: &Job, requests: i64) -> Result<(), StoreError> {
+    let Some(attempt) = job.attempt.as_ref().filter(|_| requests != 0) else { return Ok(()) };
+    let (currency, micros) = attempt
+        .price
+        .as_ref()
+        .map_or(("", 0), |price| (price.currency.as_str(), i64::try_from(price.amount.micros()).unwrap_or(i64::MAX)));
+    let values = params![job.batch.0, attempt.account.as_str(), currency, micros.saturating_mul(requests), requests];
+    let mut statement = engine.conn.prepare_cached(sql::SPEND).map_err(failed)?;
+    statement.execute(values).map(drop).map_err(failed)
+}
+
+/// How a group names its sender.
+fn sender(account: Option<&AccountName>) -> &str {
+    account.map_or("", AccountName::as_str)
 }
 
 fn writable(engine: &Engine) -> Result<(), StoreError> {

@@ -1,0 +1,232 @@
+//! The accounts that pay: from `[[account]]` tables, or one that is described by flags, variables and the file's own settings.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::catalogue::PriceTable;
+use crate::domain::{AccountName, Currency, Money};
+use crate::gateway::{Credentials, Overrides, Parameters, Preset, Region, Spec};
+use crate::pace::Rate;
+use crate::pipeline::InDoubt;
+
+use super::ConfigError;
+use super::find::{Find, wrong};
+use super::layer::Layer;
+use super::secret;
+use super::setting::Key;
+
+/// One account.
+#[derive(Debug, Clone)]
+pub struct AccountSettings {
+    /// Its name, where it is not made from the gateway.
+    pub name: Option<AccountName>,
+    /// The kind of its gateway; `None` where none was named.
+    pub preset: Option<Preset>,
+    /// Where that is, where it is not the preset's own place.
+    pub base_url: Option<String>,
+    /// Which of Kling's places.
+    pub region: Region,
+    /// What shows it who asks.
+    pub credentials: Credentials,
+    /// What shows it whose list of tasks is asked for, where that takes another key.
+    pub account_token: Option<SecretString>,
+    /// What the gateway can do, against its preset.
+    pub overrides: Overrides,
+    /// Which of a row's parameters are sent.
+    pub parameters: Parameters,
+    /// How long an answer to a request that may be paid is waited for. Default 2 min.
+    pub request_timeout: Duration,
+    /// Requests that may be paid: how many in which time. Default 60/min.
+    pub rate: Rate,
+    /// Parallel generations. Default 5.
+    pub in_flight: usize,
+    /// The shortest span between two questions about a task. Default: the preset's.
+    pub min_poll: Option<Duration>,
+    /// What becomes of rows that stay in doubt. Default hold.
+    pub in_doubt: InDoubt,
+    /// Its share of the rows that several accounts could send at the same moment. Default 1.
+    pub weight: u32,
+    /// Accounts of one pool share their parallel generations.
+    pub pool: Option<String>,
+    /// What it asks for effects. Default: Kling's list.
+    pub prices: PriceTable,
+}
+
+impl AccountSettings {
+    /// The description of its gateway, which is of the kind `preset` at `base_url`.
+    #[must_use]
+    pub fn spec(&self, preset: Preset, base_url: Option<String>) -> Spec {
+        Spec {
+            preset,
+            base_url,
+            region: self.region,
+            // A simulator is shown no real key.
+            credentials: if preset == Preset::Simulator { Credentials::None } else { self.credentials.clone() },
+            account_token: self.account_token.clone(),
+            overrides: self.overrides,
+            parameters: self.parameters,
+            request_timeout: self.request_timeout,
+        }
+    }
+}
+
+/// All accounts that the layers describe: those of the tables, but for flags or variables that name a gateway and so
+/// describe another one.
+pub(super) fn settle(layers: &[Layer]) -> Result<Vec<AccountSettings>, ConfigError> {
+    let (named, tables): (Vec<&Layer>, Vec<&Layer>) =
+        (layers.iter().skip(1).collect(), layers.iter().flat_map(Layer::accounts).collect());
+    let elsewhere = named.iter().any(|layer| layer.get(Key::Gateway).is_some());
+    if tables.is_empty() || elsewhere {
+        let find = Find::over(layers.iter().collect());
+        let variables = secret::Variables::default();
+        let name = find.parse(Key::Account, |text| AccountName::new(text).ok(), "1 to 200 printable characters")?;
+        return Ok(vec![one(&find, &find, &variables, name)?]);
+    }
+    let mut accounts = Vec::new();
+    for table in tables {
+        // The file, then the account's own table, then variables and flags.
+        let mut over: Vec<&Layer> = layers.iter().take(1).collect();
+        over.push(table);
+        over.extend(&named);
+        let own = Find::over(vec![table]);
+        let Some((origin, name)) = table.get(Key::Account) else {
+            return Err(ConfigError::NoName { origin: table.origin().to_owned() });
+        };
+        let name = AccountName::new(name).map_err(|bad| wrong(origin, Key::Account, name, bad.expected))?;
+        if table.get(Key::Gateway).is_none() {
+            return Err(ConfigError::NoGateway { origin: table.origin().to_owned(), name });
+        }
+        let account = one(&Find::over(over), &own, &secret::Variables::none(), Some(name))?;
+        accounts.push(account);
+    }
+    let names: Vec<&AccountName> = accounts.iter().filter_map(|account| account.name.as_ref()).collect();
+    if let Some(twice) = names.iter().enumerate().find(|(place, name)| names[..*place].contains(name)) {
+        return Err(ConfigError::NamedTwice { name: (*twice.1).clone() });
+    }
+    chosen(accounts, &named)
+}
+
+/// Those that `--account` names, where it does.
+fn chosen(accounts: Vec<AccountSettings>, named: &[&Layer]) -> Result<Vec<AccountSettings>, ConfigError> {
+    let Some((origin, wanted)) = named.iter().rev().find_map(|layer| layer.get(Key::Account)) else {
+        return Ok(accounts);
+    };
+    let known: Vec<String> =
+        accounts.iter().filter_map(|account| account.name.as_ref()).map(ToString::to_string).collect();
+    let wanted: Vec<&str> = wanted.split(',').map(str::trim).collect();
+    if let Some(unknown) = wanted.iter().find(|name| !known.iter().any(|known| known == *name)) {
+        return Err(wrong(origin, Key::Account, unknown, &format!("one of {}", known.join(", "))));
+    }
+    let is_wanted =
+        |account: &AccountSettings| account.name.as_ref().is_some_and(|name| wanted.contains(&name.as_str()));
+    Ok(accounts.into_iter().filter(is_wanted).collect())
+}
+
+/// One account: its settings from `find`, its credentials and its place from `own`.
+fn one(
+    find: &Find<'_>,
+    own: &Find<'_>,
+    variables: &secret::Variables,
+    name: Option<AccountName>,
+) -> Result<AccountSettings, ConfigError> {
+    let kinds = Preset::ALL.map(Preset::word).join(", ");
+    let preset: Option<Preset> = own.parse(Key::Gateway, |text| text.parse().ok(), &format!("one of {kinds}"))?;
+    let secret = |env: Key, file: Key, default: Option<&'static str>| -> Result<Option<SecretString>, ConfigError> {
+        let named = own.text(env).map(str::to_owned);
+        let variable = named.clone().or_else(|| default.map(str::to_owned));
+        let file = own.text(file).map(PathBuf::from);
+        Ok(secret::load(variable.as_deref(), file.as_deref(), named.is_some())?)
+    };
+    let key = secret(Key::KeyEnv, Key::KeyFile, variables.key)?;
+    let access = secret(Key::AccessKeyEnv, Key::AccessKeyFile, variables.access_key)?;
+    let secret_key = secret(Key::SecretKeyEnv, Key::SecretKeyFile, variables.secret_key)?;
+    let account_token = secret(Key::AccountTokenEnv, Key::AccountTokenFile, variables.account_token)?;
+    let credentials = match (key, access, secret_key) {
+        (Some(key), None, None) => Credentials::Key(key),
+        (None, Some(access), Some(secret)) => Credentials::AccessKey { access, secret },
+        (None, None, None) => Credentials::None,
+        (Some(_), _, _) => return Err(ConfigError::TwoCredentials { name }),
+        (None, _, _) => return Err(ConfigError::HalfAPair { name }),
+    };
+    let rate = |text: &str| text.parse::<Rate>().ok();
+    let minute = Rate::per_minute(std::num::NonZeroU32::MIN.saturating_add(59));
+    Ok(AccountSettings {
+        name,
+        preset,
+        base_url: own.text(Key::BaseUrl).map(|url| url.trim_end_matches('/').to_owned()),
+        region: find.parse(Key::Region, |text| text.parse().ok(), "singapore or beijing")?.unwrap_or_default(),
+        credentials,
+        account_token,
+        overrides: Overrides {
+            find: find.truth(Key::Find)?,
+            unique: find.truth(Key::Unique)?,
+            list: find.truth(Key::List)?,
+            many: find.truth(Key::Many)?,
+        },
+        parameters: find.parse(Key::Parameters, parameters, "all, none or preset")?.unwrap_or_default(),
+        request_timeout: find.span(Key::RequestTimeout)?.unwrap_or(Duration::from_mins(2)),
+        rate: find.parse(Key::Rate, rate, "a rate such as 20/min, 5/s or 300/h")?.unwrap_or(minute),
+        in_flight: find.count(Key::InFlight, 10_000)?.unwrap_or(5),
+        min_poll: find.span(Key::MinPoll)?,
+        in_doubt: find.parse(Key::InDoubt, in_doubt, "hold or resend")?.unwrap_or_default(),
+        weight: find.count(Key::Weight, 1000)?.and_then(|weight| u32::try_from(weight).ok()).unwrap_or(1),
+        pool: find.text(Key::Pool).map(str::to_owned),
+        prices: prices(find)?,
+    })
+}
+
+fn parameters(text: &str) -> Option<Parameters> {
+    match text {
+        "preset" => Some(Parameters::Preset),
+        "all" => Some(Parameters::All),
+        "none" => Some(Parameters::None),
+        _ => None,
+    }
+}
+
+fn in_doubt(text: &str) -> Option<InDoubt> {
+    match text {
+        "hold" => Some(InDoubt::Hold),
+        "resend" => Some(InDoubt::Resend),
+        _ => None,
+    }
+}
+
+/// The vendor's list, with what is set over it.
+fn prices(find: &Find<'_>) -> Result<PriceTable, ConfigError> {
+    const AMOUNT: &str = "an amount such as 0.28";
+    let money = |text: &str| text.parse::<Money>().ok();
+    let list = PriceTable::kling_list();
+    let mut per_scene = BTreeMap::new();
+    let mut origins = BTreeMap::new();
+    for (scene, (origin, text)) in find.prices() {
+        let amount = money(text).ok_or_else(|| ConfigError::Value {
+            origin: origin.clone(),
+            key: "prices.scenes",
+            value: text.clone(),
+            expected: AMOUNT.to_owned(),
+        })?;
+        origins.insert(scene.to_owned(), origin.clone());
+        per_scene.insert(scene.to_owned(), amount);
+    }
+    let table = PriceTable {
+        currency: find
+            .parse(Key::Currency, |text| Currency::new(text).ok(), "1 to 12 letters, such as USD or credits")?
+            .unwrap_or(list.currency),
+        unit_price: find.parse(Key::UnitPrice, money, AMOUNT)?.unwrap_or(list.unit_price),
+        default: find.parse(Key::DefaultPrice, money, AMOUNT)?,
+        per_scene,
+    };
+    if let Some(name) = table.unusable().next() {
+        return Err(ConfigError::Value {
+            origin: origins.get(name).cloned().unwrap_or_default(),
+            key: "prices.scenes",
+            value: name.to_owned(),
+            expected: "a scene, or \"scene/10\", \"scene/pro\", \"scene/pro/10\"".to_owned(),
+        });
+    }
+    Ok(table)
+}

@@ -1,0 +1,147 @@
+//! Keys: from the environment or from files that only their owner can read, never from a flag, which every process on the
+//! machine could see.
+
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+/// The longest key that is believed.
+const LONGEST: usize = 8192;
+
+/// A key cannot be used. None of these shows it.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The file cannot be read.
+    #[error("{path}: the key file cannot be read")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Others can read the file.
+    #[error("{path}: the key file can be read by others (mode {mode:o}); type: chmod 600 {path}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// A variable that is named is not there.
+    #[error("the variable {variable} is not set")]
+    NotSet {
+        /// Which.
+        variable: String,
+    },
+    /// What is there is no key.
+    #[error("{origin}: this is no key: {why}")]
+    NotAKey {
+        /// Where it stands.
+        origin: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+}
+
+/// The variables that hold the credentials of the one account that is described without a table of its own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Variables {
+    pub(super) key: Option<&'static str>,
+    pub(super) access_key: Option<&'static str>,
+    pub(super) secret_key: Option<&'static str>,
+    pub(super) account_token: Option<&'static str>,
+}
+
+impl Default for Variables {
+    fn default() -> Self {
+        Self {
+            key: Some("NIGHTREEL_API_KEY"),
+            access_key: Some("NIGHTREEL_ACCESS_KEY"),
+            secret_key: Some("NIGHTREEL_SECRET_KEY"),
+            account_token: Some("NIGHTREEL_ACCOUNT_TOKEN"),
+        }
+    }
+}
+
+impl Variables {
+    /// None: an account with a table of its own names what it uses, so that no key goes to another's gateway.
+    pub(super) const fn none() -> Self {
+        Self { key: None, access_key: None, secret_key: None, account_token: None }
+    }
+}
+
+/// A key, where there is one: of a variable, which wins over a file. A variable that was named on purpose must be there.
+pub(super) fn load(
+    variable: Option<&str>,
+    file: Option<&Path>,
+    named: bool,
+) -> Result<Option<SecretString>, SecretError> {
+    let found = variable.map(|variable| (variable, std::env::var(variable)));
+    match (found, file) {
+        (Some((variable, Ok(text))), _) => checked(&text, variable).map(Some),
+        (Some((variable, Err(std::env::VarError::NotUnicode(_)))), _) => {
+            Err(SecretError::NotAKey { origin: variable.to_owned(), why: "it is not plain text" })
+        }
+        (_, Some(path)) => read(path).map(Some),
+        (Some((variable, Err(std::env::VarError::NotPresent))), None) if named => {
+            Err(SecretError::NotSet { variable: variable.to_owned() })
+        }
+        (Some((_, Err(std::env::VarError::NotPresent))) | None, None) => Ok(None),
+    }
+}
+
+fn read(path: &Path) -> Result<SecretString, SecretError> {
+    let unreadable = |source| SecretError::Unreadable { path: path.to_path_buf(), source };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(SecretError::Open { path: path.to_path_buf(), mode });
+    }
+    let mut text = String::new();
+    file.take(LONGEST as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
+    checked(&text, &path.display().to_string())
+}
+
+fn checked(text: &str, origin: &str) -> Result<SecretString, SecretError> {
+    let text = text.trim();
+    let not_a_key = |why| Err(SecretError::NotAKey { origin: origin.to_owned(), why });
+    if text.is_empty() {
+        return not_a_key("it is empty");
+    }
+    if text.len() > LONGEST {
+        return not_a_key("it is too long");
+    }
+    if text.chars().any(|c| c.is_control() || c.is_whitespace() || !c.is_ascii()) {
+        return not_a_key("it has spaces, line ends or other characters that no key has");
+    }
+    Ok(SecretString::from(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_key_file_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        std::fs::write(&path, "sk-recognisable\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(read(&path), Err(SecretError::Open { mode: 0o640, .. })));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(!format!("{:?}", read(&path).unwrap()).contains("recognisable"));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_being_shown() {
+        for bad in ["", "  ", "two words", "sk-\u{7}recognisable"] {
+            let error = checked(bad, "x").unwrap_err().to_string();
+            assert!(!error.contains("recognisable"), "{error}");
+        }
+    }
+}

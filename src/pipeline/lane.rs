@@ -1,0 +1,110 @@
+//! One account at work in a run: its remote, its limits, and what was learned of it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use crate::catalogue::PriceTable;
+use crate::domain::AccountName;
+use crate::gateway::{Gateway, Pause};
+use crate::pace::Expectation;
+use crate::store::Account;
+
+use super::InDoubt;
+use super::slots::Slots;
+
+/// A remote that refuses this many questions in a row, and answers none, is asked no more in this run.
+const ENOUGH_DENIALS: u32 = 5;
+
+/// An account, as a run is told of it.
+#[derive(Debug, Clone)]
+pub struct LaneSettings {
+    /// The account as the ledger remembers it.
+    pub account: Account,
+    /// Its remote.
+    pub gateway: Arc<dyn Gateway>,
+    /// The shortest span between two requests that may be paid.
+    pub interval: Duration,
+    /// Parallel generations.
+    pub in_flight: usize,
+    /// The shortest span between two questions about one task. Default 2 s.
+    pub min_poll: Duration,
+    /// What becomes of a row in doubt that cannot be looked up, or is absent where a second request could be paid.
+    pub in_doubt: InDoubt,
+    /// Its share of the rows that several accounts could send at the same moment; at least 1.
+    pub weight: u32,
+    /// Accounts of one pool share their parallel generations: the fewest that one of them is set to.
+    pub pool: Option<String>,
+    /// What it asks for effects.
+    pub prices: PriceTable,
+}
+
+/// An account at work.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) settings: LaneSettings,
+    /// Shared by the accounts of one pool.
+    pub(super) slots: Arc<Slots>,
+    expectation: Mutex<Expectation>,
+    /// Why it sends nothing more in this run.
+    pub(super) pause: watch::Sender<Option<Pause>>,
+    /// How many questions in a row the remote refused to answer.
+    denials: AtomicU32,
+    /// Every task that waits at the remote has been asked for at least once.
+    pub(super) looked_once: watch::Sender<bool>,
+    /// Each stage is woken when a job comes into its state.
+    pub(super) doubted: Notify,
+    pub(super) waiting: Notify,
+}
+
+impl Lane {
+    pub(super) fn new(settings: LaneSettings, slots: Arc<Slots>, expectation: Expectation) -> Self {
+        Self {
+            settings,
+            slots,
+            expectation: Mutex::new(expectation),
+            pause: watch::Sender::new(None),
+            denials: AtomicU32::new(0),
+            looked_once: watch::Sender::new(false),
+            doubted: Notify::new(),
+            waiting: Notify::new(),
+        }
+    }
+
+    /// Its name.
+    pub(super) const fn name(&self) -> &AccountName {
+        &self.settings.account.name
+    }
+
+    /// Its remote.
+    pub(super) fn gateway(&self) -> &Arc<dyn Gateway> {
+        &self.settings.gateway
+    }
+
+    /// What is known of how long its tasks take.
+    pub(super) fn expectation(&self) -> MutexGuard<'_, Expectation> {
+        self.expectation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The remote refused a question.
+    pub(super) fn denied(&self) {
+        self.denials.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The remote answered a question.
+    pub(super) fn answered(&self) {
+        self.denials.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the remote answers no more: what waits there is left for the next run.
+    pub(super) fn is_denied(&self) -> bool {
+        self.denials.load(Ordering::Relaxed) >= ENOUGH_DENIALS
+    }
+
+    /// Whether it sends nothing more in this run.
+    pub(super) fn is_paused(&self) -> bool {
+        self.pause.borrow().is_some()
+    }
+}

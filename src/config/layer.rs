@@ -6,9 +6,18 @@ use std::path::{Path, PathBuf};
 
 /// What every variable of nightreel's begins with.
 const PREFIX: &str = "NIGHTREEL_";
-/// Variables that are no settings: the key itself, the file's path, and the crash tests' kill point.
-const OTHER_VARIABLES: [&str; 4] =
-    ["NIGHTREEL_API_KEY", "NIGHTREEL_CONFIG", "NIGHTREEL_SIMULATOR_KEY", "NIGHTREEL_KILL_AFTER_EVENT"];
+/// Variables that are no settings: the key itself, the file's path, what the simulator demands, and the crash tests' kill
+/// point.
+const OTHER_VARIABLES: [&str; 8] = [
+    "NIGHTREEL_API_KEY",
+    "NIGHTREEL_CONFIG",
+    "NIGHTREEL_SIMULATOR_KEY",
+    "NIGHTREEL_SIMULATOR_ACCESS_KEY",
+    "NIGHTREEL_SIMULATOR_SECRET_KEY",
+    "NIGHTREEL_SIMULATOR_ACCOUNT_TOKEN",
+    "NIGHTREEL_SIMULATOR_WEBHOOK_SECRET",
+    "NIGHTREEL_KILL_AFTER_EVENT",
+];
 
 /// A setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -200,7 +200,9 @@ async fn a_restart_has_its_tasks_again() {
 
 #[tokio::test]
 async fn a_key_is_demanded_where_one_is_set() {
-    let (simulator, client) = start(Settings { key: Some("k".into()), ..quick() }).await;
+    let (simulator, client) =
+        start(Settings { credentials: Credentials { key: Some("k".into()), ..Credentials::default() }, ..quick() })
+            .await;
     assert_eq!(client.create("nr-1").await.unwrap().0, 401);
     simulator.shutdown().await;
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::config::parse_span;
 use crate::pace::{Clock, Rate};
 use crate::simulator::fault::{FAULTS, Fault};
-use crate::simulator::{Dialect, Listing, Lookup, Settings, Simulator};
+use crate::simulator::{Answers, Credentials, Dialect, Listing, Lookup, Settings, Simulator};
 
 use super::super::args::{Global, Simulate};
 use super::super::exit::Exit;
@@ -21,8 +22,8 @@ pub(in crate::cli) async fn simulate(args: &Simulate, global: &Global, signals: 
         terminal::out(&list);
         return Ok(Exit::Done);
     }
-    let key = std::env::var("NIGHTREEL_SIMULATOR_KEY").ok();
-    let simulator = Simulator::start(Settings { key, ..settings(args)? }, Clock::system()).await?;
+    let settings = Settings { credentials: credentials()?, ..settings(args)? };
+    let simulator = Simulator::start(settings, Clock::system()).await?;
     let url = simulator.base_url();
     if global.json {
         terminal::json(&json!({ "base_url": url }));
@@ -38,6 +39,25 @@ pub(in crate::cli) async fn simulate(args: &Simulate, global: &Global, signals: 
     signals.first().await;
     simulator.shutdown().await;
     Ok(Exit::Done)
+}
+
+/// What the environment says is to be demanded.
+fn credentials() -> Result<Credentials, Failure> {
+    let variable = |name: &str| std::env::var(format!("NIGHTREEL_SIMULATOR_{name}")).ok();
+    let pair = match (variable("ACCESS_KEY"), variable("SECRET_KEY")) {
+        (Some(access), Some(secret)) => Some((access, secret)),
+        (None, None) => None,
+        _ => {
+            let one = "NIGHTREEL_SIMULATOR_ACCESS_KEY and NIGHTREEL_SIMULATOR_SECRET_KEY are set both or not at all";
+            return Err(Failure::new(Exit::Usage, one));
+        }
+    };
+    Ok(Credentials {
+        key: variable("KEY"),
+        pair,
+        account_token: variable("ACCOUNT_TOKEN"),
+        webhook_secret: variable("WEBHOOK_SECRET"),
+    })
 }
 
 fn settings(args: &Simulate) -> Result<Settings, Failure> {
@@ -65,6 +85,16 @@ fn settings(args: &Simulate) -> Result<Settings, Failure> {
             text.parse().map_err(|error| Failure::new(Exit::Usage, error).hint("nightreel simulate --fault list"))
         })
         .collect();
+    let dialect = dialect(&args.dialect)?;
+    let offset: SignedDuration = args
+        .clock_offset
+        .parse()
+        .map_err(|_| wrong("--clock-offset", &args.clock_offset, "a span such as 5m, or -5m for a clock behind"))?;
+    for (flag, units) in [("--units", Some(args.units)), ("--pack", args.pack)] {
+        if let Some(units) = units.filter(|units| !(*units >= 0.0 && units.is_finite())) {
+            return Err(wrong(flag, &units.to_string(), "a number of units, 0 or more"));
+        }
+    }
     Ok(Settings {
         port: args.port,
         speed: args.speed,
@@ -73,16 +103,33 @@ fn settings(args: &Simulate) -> Result<Settings, Failure> {
         rate,
         faults: faults?,
         seed: args.seed,
-        key: None,
-        lookup: if args.no_lookup { Lookup::Nothing } else { Lookup::ByExternalId },
-        listing: if args.no_list { Listing::Missing } else { Listing::Offered },
-        dialect: if args.wrapped { Dialect::Wrapped } else { Dialect::Plain },
+        fail_scenes: args.fail_scenes.clone(),
+        credentials: Credentials::default(),
+        token_age: args.token_age.as_deref().map(|text| span("--token-age", text)).transpose()?,
+        clock_offset: offset,
+        lookup: if args.no_lookup { Lookup::Nothing } else { dialect.lookup() },
+        listing: if args.no_list { Listing::Missing } else { dialect.listing() },
+        dialect,
+        answers: if args.wrapped { Answers::Wrapped } else { Answers::Plain },
+        units: args.units,
+        pack: args.pack,
         link_for: span("--link-for", &args.link_for)?,
         visible_after: span("--visible-after", &args.visible_after)?,
         video_bytes: args.video_bytes,
         journal: args.world.clone(),
         prefix: args.prefix.trim_end_matches('/').to_owned(),
     })
+}
+
+fn dialect(name: &str) -> Result<Dialect, Failure> {
+    match name {
+        "kling" => Ok(Dialect::Kling),
+        "comet" => Ok(Dialect::Comet),
+        "new-api" => Ok(Dialect::NewApi),
+        "fal" => Ok(Dialect::Fal),
+        "wavespeed" => Ok(Dialect::WaveSpeed),
+        _ => Err(wrong("--dialect", name, "kling, comet, new-api, fal or wavespeed")),
+    }
 }
 
 fn wrong(flag: &str, value: &str, expected: &str) -> Failure {

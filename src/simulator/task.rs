@@ -28,11 +28,21 @@ pub(super) struct Task {
     /// How many tasks ran when it was made, itself among them.
     pub(super) parallel: usize,
     /// What it costs when it ends well.
-    #[serde(default)]
+    #[serde(default = "usual_units")]
     pub(super) units: f64,
 }
 
+/// What tasks cost that were written down before they had a price.
+const fn usual_units() -> f64 {
+    2.0
+}
+
 impl Task {
+    /// When its generation begins. Tasks written down without it began when they were made.
+    pub(super) fn begins(&self) -> Ms {
+        self.begins_at.max(self.created_at)
+    }
+
     /// What it was charged by now: a task that fails costs nothing, one that runs has not cost anything yet.
     pub(super) fn charged(&self, now: Ms) -> f64 {
         if self.ends_at <= now && self.fails.is_none() { self.units } else { 0.0 }

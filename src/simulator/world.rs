@@ -259,7 +259,7 @@ impl World {
         let link_until = now + i64::try_from(self.settings.link_for.as_millis()).unwrap_or(i64::MAX / 2);
         let task = self.tasks[at].clone();
         let ended = task.ends_at <= now;
-        let begins_at = task.begins_at.max(task.created_at);
+        let begins_at = task.begins();
         let status = match (ended, &task.fails) {
             (true, Some(_)) => Status::Failed,
             (true, None) => Status::Succeeded,

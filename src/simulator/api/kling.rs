@@ -147,7 +147,8 @@ pub(super) fn record(ground: &Ground, told: &Told) -> Value {
 fn wrapped(ground: &Ground, told: &Told) -> Value {
     let (status, progress) = match told.status {
         Status::Submitted => ("SUBMITTED", "10%"),
-        Status::Processing | Status::Reviewing => ("IN_PROGRESS", "30%"),
+        Status::Processing => ("IN_PROGRESS", "30%"),
+        Status::Reviewing => ("UNKNOWN", "30%"),
         Status::Succeeded => ("SUCCESS", "100%"),
         Status::Failed => ("FAILURE", "100%"),
     };

@@ -68,7 +68,7 @@ fn prediction(ground: &Ground, task: &Task, now: Ms, status: &str) -> Value {
         "status": status,
         "created_at": created.to_string(),
         "error": "",
-        "timings": { "inference": if task.ends_at <= now { task.ends_at - task.begins_at } else { 0 } },
+        "timings": { "inference": if task.ends_at <= now { task.ends_at - task.begins() } else { 0 } },
     })
 }
 

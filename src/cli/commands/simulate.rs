@@ -135,3 +135,50 @@ fn dialect(name: &str) -> Result<Dialect, Failure> {
 fn wrong(flag: &str, value: &str, expected: &str) -> Failure {
     Failure::new(Exit::Usage, format!("{flag}: {value:?} is not valid: {expected}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::super::args::{Cli, Verb};
+    use super::*;
+
+    fn read(flags: &[&str]) -> Result<Settings, Failure> {
+        let line = ["nightreel", "simulate"].iter().chain(flags);
+        let Verb::Simulate(args) = Cli::try_parse_from(line).unwrap().verb else { unreachable!("it is that verb") };
+        settings(&args)
+    }
+
+    #[test]
+    fn a_dialect_brings_what_its_gateways_can_do() {
+        for (name, dialect) in [
+            ("kling", Dialect::Kling),
+            ("comet", Dialect::Comet),
+            ("new-api", Dialect::NewApi),
+            ("fal", Dialect::Fal),
+            ("wavespeed", Dialect::WaveSpeed),
+        ] {
+            let settings = read(&["--dialect", name]).unwrap();
+            assert_eq!(
+                (settings.dialect, settings.lookup, settings.listing),
+                (dialect, dialect.lookup(), dialect.listing())
+            );
+        }
+        let settings = read(&["--wrapped", "--no-list"]).unwrap();
+        assert_eq!((settings.dialect, settings.answers), (Dialect::Kling, Answers::Wrapped));
+        assert_eq!((settings.lookup, settings.listing), (Lookup::ByExternalId, Listing::Missing));
+    }
+
+    #[test]
+    fn a_clock_may_be_behind_and_what_is_no_span_or_no_amount_is_said() {
+        assert_eq!(read(&["--clock-offset=-5m"]).unwrap().clock_offset, SignedDuration::from_mins(-5));
+        let settings = read(&["--clock-offset", "90s", "--units", "3.5", "--pack=100", "--fail-scene", "a"]).unwrap();
+        assert_eq!(
+            (settings.clock_offset.as_secs(), settings.pack, settings.fail_scenes),
+            (90, Some(100.0), vec!["a".into()])
+        );
+        for wrong in ["--clock-offset=soon", "--token-age=x", "--units=-1", "--pack=inf", "--dialect=klingon"] {
+            assert!(read(&[wrong]).is_err(), "{wrong}");
+        }
+    }
+}

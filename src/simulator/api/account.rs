@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::super::account::Charge;
 use super::super::door::Cut;
+use super::super::fault::Kind;
 use super::super::refusal::Refusal;
 use super::super::task::{Ms, Status, Told, units_text};
 use super::super::{Lookup, token};
@@ -73,6 +74,9 @@ pub(super) async fn tasks(
     let mut seen = HashSet::new();
     let mut records = Vec::new();
     for id in list.into_iter().filter(|id| seen.insert(*id)) {
+        if world.strikes(Kind::QueryNotFound).is_some() {
+            continue;
+        }
         let told = world.look(id, now).filter(|told| (told.task.id != id) == external);
         records.extend(told.map(|told| record(&ground, &told)));
     }

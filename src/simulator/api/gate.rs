@@ -179,25 +179,34 @@ pub(super) fn ask(
         Question::Status => world.query(id, now),
         Question::Result => world.look(id, now),
     };
-    if let Some(refused) = asked_badly(ground, cut, &mut world) {
+    let badly = asked_badly(ground, cut, &mut world).or_else(|| not_found(ground, id, &mut world));
+    drop(world);
+    if let Some(refused) = badly {
         return Err(refused);
     }
-    drop(world);
     told.ok_or_else(|| ground.refuse(&Refusal::NoTask(id.to_owned())))
 }
 
-/// Faults of a question.
+/// A task that is there, and of which it is said that it is not.
+fn not_found(ground: &Ground, id: &str, world: &mut World) -> Option<Response> {
+    let nothing = Refusal::NoTask(id.to_owned());
+    if world.strikes(Kind::QueryNotFound).is_some() {
+        Some(ground.refuse(&nothing))
+    } else if world.strikes(Kind::QueryTaskNotExist).is_some() {
+        Some(match ground.shared.settings.dialect {
+            Dialect::Kling | Dialect::Comet | Dialect::NewApi => refuse::task_not_exist(),
+            Dialect::Fal | Dialect::WaveSpeed => ground.refuse(&nothing),
+        })
+    } else {
+        None
+    }
+}
+
+/// Faults of a question, be it about one task or about many.
 pub(super) fn asked_badly(ground: &Ground, cut: &Cut, world: &mut World) -> Option<Response> {
     let mut strikes = |kind| world.strikes(kind).is_some();
     if strikes(Kind::Query404) {
         Some(ground.refuse(&Refusal::NoResource))
-    } else if strikes(Kind::QueryNotFound) {
-        Some(ground.refuse(&Refusal::NoTask("0".into())))
-    } else if strikes(Kind::QueryTaskNotExist) {
-        Some(match ground.shared.settings.dialect {
-            Dialect::Kling | Dialect::Comet | Dialect::NewApi => refuse::task_not_exist(),
-            Dialect::Fal | Dialect::WaveSpeed => ground.refuse(&Refusal::NoTask("0".into())),
-        })
     } else if strikes(Kind::QueryGarbage) {
         Some((StatusCode::OK, "\u{1}{not json").into_response())
     } else if strikes(Kind::QueryHtml) {

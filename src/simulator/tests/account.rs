@@ -47,6 +47,25 @@ async fn many_tasks_are_told_at_once_by_either_kind_of_id() {
 }
 
 #[tokio::test]
+async fn many_tasks_are_told_of_as_badly_as_one() {
+    for (fault, status) in [("query-500", 500), ("query-404", 404), ("query-401", 401), ("query-html", 200)] {
+        let (simulator, client) = start(faulty(fault)).await;
+        client.create("a").await.unwrap();
+        let (answered, told) = client.call("/tasks?external_task_ids=a", "", None).await;
+        assert_eq!((answered, told["data"].is_array()), (status, false), "{fault}");
+        simulator.shutdown().await;
+    }
+    let hidden = Settings { visible_after: Duration::from_secs(3600), ..quick() };
+    for settings in [faulty("query-not-found"), hidden, Settings { lookup: Lookup::Nothing, ..quick() }] {
+        let (simulator, client) = start(settings).await;
+        client.create("a").await.unwrap();
+        let (_, told) = client.call("/tasks?external_task_ids=a", "", None).await;
+        assert_eq!((&told["code"], &told["data"]), (&json!(0), &json!([])));
+        simulator.shutdown().await;
+    }
+}
+
+#[tokio::test]
 async fn only_tasks_that_ended_well_are_charged() {
     let (simulator, client) = start(Settings { pack: Some(100.0), ..doomed() }).await;
     let [a, b, c] = three(&client).await;

@@ -73,7 +73,9 @@ async fn new_api_makes_a_video_object_and_wraps_what_the_remote_says() {
     let (simulator, client) = start(settings).await;
     let (_, made) = client.make(Dialect::NewApi, "squish").await;
     assert_eq!((&made["object"], &made["status"], &made["id"]), (&json!("video"), &json!("queued"), &made["task_id"]));
-    assert!(made["id"].as_str().unwrap().starts_with("task_") && made["created_at"].as_i64().unwrap() < 1e11 as i64);
+    assert!(
+        made["id"].as_str().unwrap().starts_with("task_") && made["created_at"].as_i64().unwrap() < 100_000_000_000
+    );
     let (_, told) = client.ask(Dialect::NewApi, &made).await;
     let outer = &told["data"];
     assert_eq!(

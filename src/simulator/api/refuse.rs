@@ -10,7 +10,8 @@ use super::{answer, html};
 
 /// The id that is told with every error.
 const REQUEST: &str = "5eed0000-0000-4000-8000-000000000000";
-/// What new-api puts in place of every 429's message, whatever the remote said (read in its source).
+/// That new-api puts one text in place of every 429's message, whatever the remote said, was read in its source: that the
+/// groups are saturated. The exact words do not matter.
 const SATURATED: &str = "当前分组上游负载已饱和,请稍后再试";
 
 /// A refusal in the dialect's words.

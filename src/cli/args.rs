@@ -107,11 +107,14 @@ Examples:
     Scenes(Scenes),
     /// Serve the simulated remote on loopback, to rehearse a night
     ///
-    /// It demands the key in `NIGHTREEL_SIMULATOR_KEY`, where that is set, and takes any or none else.
+    /// It demands the key in `NIGHTREEL_SIMULATOR_KEY`, or a token signed by `NIGHTREEL_SIMULATOR_ACCESS_KEY` and
+    /// `NIGHTREEL_SIMULATOR_SECRET_KEY`, where those are set, and takes any or none else. An account's tasks are shown to
+    /// `NIGHTREEL_SIMULATOR_ACCOUNT_TOKEN`; `NIGHTREEL_SIMULATOR_WEBHOOK_SECRET` signs webhooks.
     #[command(after_help = "\
-Example:
+Examples:
   nightreel simulate --port 8099 --fault lose-answer=0.05 --fault truncate=0.1
-  nightreel run wedding.csv --gateway simulator --base-url http://127.0.0.1:8099")]
+  nightreel run wedding.csv --gateway simulator --base-url http://127.0.0.1:8099
+  nightreel simulate --dialect fal --fail-scene squish")]
     Simulate(Simulate),
 }
 
@@ -308,15 +311,33 @@ pub(crate) struct Simulate {
     /// What chance begins with
     #[arg(long, default_value_t = 7)]
     pub(crate) seed: u64,
+    /// Every task of this scene fails; may be given again
+    #[arg(long = "fail-scene", value_name = "SCENE")]
+    pub(crate) fail_scenes: Vec<String>,
+    /// Whose wire it speaks: kling, comet, new-api, fal or wavespeed
+    #[arg(long, default_value = "kling", value_name = "NAME")]
+    pub(crate) dialect: String,
     /// External ids are a label only: neither unique nor looked up
     #[arg(long)]
     pub(crate) no_lookup: bool,
     /// Tasks cannot be listed
     #[arg(long)]
     pub(crate) no_list: bool,
-    /// Answers are wrapped as some gateways do it
+    /// Tasks are told as some gateways do it, wrapped in an outer status
     #[arg(long)]
     pub(crate) wrapped: bool,
+    /// How far its clock is ahead, where it judges signed tokens; -5m for behind
+    #[arg(long, default_value = "0s", value_name = "SPAN", allow_hyphen_values = true)]
+    pub(crate) clock_offset: String,
+    /// Take signed tokens for so long only, whatever they say themselves
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) token_age: Option<String>,
+    /// What a task that ends well costs, in units
+    #[arg(long, default_value_t = 2.0, value_name = "UNITS")]
+    pub(crate) units: f64,
+    /// What the resource pack holds, in units [default: it never runs out]
+    #[arg(long, value_name = "UNITS")]
+    pub(crate) pack: Option<f64>,
     /// How long a link lives
     #[arg(long, default_value = "1h", value_name = "SPAN")]
     pub(crate) link_for: String,
@@ -329,7 +350,7 @@ pub(crate) struct Simulate {
     /// Keep the tasks in this file, so that a restart has them again
     #[arg(long, value_name = "PATH")]
     pub(crate) world: Option<PathBuf>,
-    /// What stands before /v1, such as /kling
+    /// What stands before the paths of Kling's wire, such as /kling
     #[arg(long, default_value = "", value_name = "PATH")]
     pub(crate) prefix: String,
 }

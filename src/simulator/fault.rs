@@ -45,10 +45,11 @@ pub enum Kind {
     FileSlow,
     LinkExpired,
     FileHang,
+    Html200,
 }
 
 /// Every fault: its name, its kind, and what it does.
-pub const FAULTS: [(&str, Kind, &str); 36] = [
+pub const FAULTS: [(&str, Kind, &str); 37] = [
     ("drop-before", Kind::DropBefore, "the connection breaks before a creation is taken"),
     ("refuse-429", Kind::Refuse429, "a creation is refused: 429, code 1302, Retry-After: 1"),
     ("busy-1303", Kind::Busy1303, "a creation is refused: 429, code 1303"),
@@ -85,6 +86,11 @@ pub const FAULTS: [(&str, Kind, &str); 36] = [
     ("file-slow", Kind::FileSlow, "a download pauses midway (=p:duration)"),
     ("link-expired", Kind::LinkExpired, "a link is dead the first time"),
     ("file-hang", Kind::FileHang, "a download stops midway and never goes on"),
+    (
+        "html-200",
+        Kind::Html200,
+        "any request is answered by a web page, as gateways answer where they have no such path",
+    ),
 ];
 
 /// A fault with how often it shows.

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use super::world::Task;
+use super::task::Task;
 
 /// Where tasks are written down.
 #[derive(Debug)]

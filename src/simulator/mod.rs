@@ -2,6 +2,7 @@
 //! night on it, and the tests are judged by it, so it is an independent witness: it uses nothing of nightreel's but the
 //! clock.
 
+mod account;
 mod api;
 mod callback;
 mod door;
@@ -9,108 +10,26 @@ pub mod fault;
 mod files;
 mod journal;
 mod media;
+mod refusal;
+mod settings;
+mod signer;
+mod task;
+mod token;
 mod world;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::pace::Clock;
-use fault::Fault;
 use journal::Journal;
+pub use settings::{Answers, Credentials, Dialect, Listing, Lookup, Settings};
+use task::Ms;
 pub use world::Stats;
-use world::{Ms, World};
-
-/// What the simulated remote is like.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The port on 127.0.0.1; 0 takes a free one.
-    pub port: u16,
-    /// Tasks take this many times less. Default 1.
-    pub speed: f64,
-    /// The shortest and longest time of a task. Default 2 s to 6 s.
-    pub task_for: (Duration, Duration),
-    /// Tasks that may run at once; `None` for any number. Default 5.
-    pub in_flight: Option<u32>,
-    /// Creations allowed in a span; `None` for any number. Default `None`.
-    pub rate: Option<(u32, Duration)>,
-    /// What goes wrong.
-    pub faults: Vec<Fault>,
-    /// What chance begins with. Default 7.
-    pub seed: u64,
-    /// The key that is demanded; `None` takes any or none.
-    pub key: Option<String>,
-    /// What external ids are good for.
-    pub lookup: Lookup,
-    /// Whether tasks can be listed.
-    pub listing: Listing,
-    /// How its answers are wrapped.
-    pub dialect: Dialect,
-    /// How long a link lives. Default 1 h.
-    pub link_for: Duration,
-    /// How long a new task can be neither queried nor listed. Default none.
-    pub visible_after: Duration,
-    /// The size that videos are filled up to.
-    pub video_bytes: Option<u64>,
-    /// Where tasks are written down, so that a restart has them again.
-    pub journal: Option<PathBuf>,
-    /// What stands before `/v1` in its paths, such as `/kling`.
-    pub prefix: String,
-}
-
-/// What external ids are good for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lookup {
-    /// They are unique and find their task, as observed live at Kling.
-    ByExternalId,
-    /// They are a label, as at gateways that document nothing more.
-    Nothing,
-}
-
-/// Whether tasks can be listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listing {
-    /// As documented by Kling.
-    Offered,
-    /// As at gateways that document none.
-    Missing,
-}
-
-/// How answers are wrapped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    /// As Kling documents them.
-    Plain,
-    /// Queries wrapped as the new-api family does it: an outer status, the remote's own answer within.
-    Wrapped,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            port: 0,
-            speed: 1.0,
-            task_for: (Duration::from_secs(2), Duration::from_secs(6)),
-            in_flight: Some(5),
-            rate: None,
-            faults: Vec::new(),
-            seed: 7,
-            key: None,
-            lookup: Lookup::ByExternalId,
-            listing: Listing::Offered,
-            dialect: Dialect::Plain,
-            link_for: Duration::from_secs(3600),
-            visible_after: Duration::ZERO,
-            video_bytes: None,
-            journal: None,
-            prefix: String::new(),
-        }
-    }
-}
+use world::World;
 
 /// The simulator could not start.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +71,7 @@ struct State {
     world: Mutex<World>,
     journal: Option<Journal>,
     callbacks: callback::Callbacks,
+    signer: signer::Signer,
 }
 
 impl State {
@@ -184,6 +104,7 @@ impl Simulator {
         let state = Arc::new(State {
             world: Mutex::new(World::new(settings.clone(), tasks)),
             callbacks: callback::Callbacks::new(clock.clone()),
+            signer: signer::Signer::new(settings.seed),
             settings,
             clock,
             journal,
@@ -210,7 +131,7 @@ impl Simulator {
     /// What happened so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.state.world().stats.clone()
+        self.state.world().stats(self.state.now())
     }
 
     /// Ends it.

@@ -3,39 +3,22 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::fault::{Fault, Kind};
 use super::media::Video;
-use super::{Lookup, Settings};
-
-/// Milliseconds since 1970.
-pub(super) type Ms = i64;
-
-/// A task.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Task {
-    pub(super) id: String,
-    pub(super) external: Option<String>,
-    pub(super) scene: String,
-    /// SHA-256 of each image, or its URL.
-    pub(super) images: Vec<String>,
-    pub(super) created_at: Ms,
-    pub(super) ends_at: Ms,
-    pub(super) visible_at: Ms,
-    /// What it fails with, when it fails.
-    pub(super) fails: Option<String>,
-    pub(super) callback: Option<String>,
-    /// How many tasks ran when it was made, itself among them.
-    pub(super) parallel: usize,
-}
+use super::refusal::Refusal;
+use super::task::{Ms, Status, Task, Told, Wanted, new_id};
+use super::{Dialect, Lookup, Settings};
 
 /// Counts for whoever judges a run. Creations count whether or not their answer arrives.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Stats {
     /// Tasks made: each would have been paid.
     pub charged: u64,
+    /// Units charged: only tasks that ended well cost any.
+    pub units_charged: f64,
     /// Creations that arrived, made or refused.
     pub creations: u64,
     /// Refused by the parallel limit.
@@ -58,6 +41,8 @@ pub struct Stats {
     pub closest_queries_ms: Option<i64>,
     /// Queries for a page of tasks.
     pub list_requests: u64,
+    /// Queries for several tasks by their ids.
+    pub task_pages: u64,
     /// Downloads begun.
     pub downloads: u64,
     /// Downloads that carried an `Authorization` header.
@@ -68,24 +53,13 @@ pub struct Stats {
 #[derive(Debug, Clone)]
 pub(super) enum Created {
     Task(Task),
-    /// Status, code, message.
-    Refused(u16, u32, String),
-}
-
-/// What is asked for.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Wanted {
-    pub(super) external: Option<String>,
-    pub(super) scene: String,
-    pub(super) images: Vec<String>,
-    pub(super) too_small: bool,
-    pub(super) callback: Option<String>,
+    Refused(Refusal),
 }
 
 #[derive(Debug)]
 pub(super) struct World {
-    settings: Settings,
-    tasks: Vec<Task>,
+    pub(super) settings: Settings,
+    pub(super) tasks: Vec<Task>,
     by_id: HashMap<String, usize>,
     by_external: HashMap<String, usize>,
     creations: VecDeque<Ms>,
@@ -124,62 +98,92 @@ impl World {
     /// A creation arrives.
     pub(super) fn create(&mut self, wanted: Wanted, now: Ms) -> Created {
         self.arrive(now);
-        if let Some(balance) = self.settings.faults.iter().find(|fault| fault.kind == Kind::NoBalance)
-            && self.stats.charged as f64 + 1.0 >= balance.chance
-        {
-            self.stats.refused_other += 1;
-            return Created::Refused(429, 1102, "Resource pack exhausted or expired (prepaid scenario)".into());
-        }
-        if let Some((most, span)) = self.settings.rate {
-            let since = now - i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-            if self.creations.iter().filter(|at| **at > since).count() > most as usize {
-                self.stats.refused_rate += 1;
-                return Created::Refused(429, 1302, "Too many requests; rate limit exceeded".into());
-            }
-        }
         let running = self.running(now);
-        if self.settings.in_flight.is_some_and(|most| running >= most as usize) {
-            self.stats.refused_parallel += 1;
-            return Created::Refused(429, 1303, "parallel task over resource pack limit".into());
+        if let Err(refusal) = self.admit(&wanted, running, now) {
+            match refusal {
+                Refusal::Rate => self.stats.refused_rate += 1,
+                Refusal::Busy => self.stats.refused_parallel += 1,
+                Refusal::Duplicate(_) => self.stats.duplicate_external_ids += 1,
+                _ => self.stats.refused_other += 1,
+            }
+            return Created::Refused(refusal);
         }
-        if let Some(external) = &wanted.external
-            && self.settings.lookup == Lookup::ByExternalId
-            && self.by_external.contains_key(external)
-        {
-            self.stats.duplicate_external_ids += 1;
-            return Created::Refused(400, 1201, format!("External_task_id {external} already exists"));
-        }
-        let task = self.make(wanted, running, now);
+        let task = self.make(wanted, now);
         self.stats.charged += 1;
-        self.stats.peak_parallel = self.stats.peak_parallel.max(running + 1);
+        self.stats.peak_parallel = self.stats.peak_parallel.max(task.parallel);
         self.add(task.clone());
         Created::Task(task)
     }
 
-    fn make(&mut self, wanted: Wanted, running: usize, now: Ms) -> Task {
+    /// Whether the account may have one more task, `running` of which run.
+    fn admit(&self, wanted: &Wanted, running: usize, now: Ms) -> Result<(), Refusal> {
+        let balance = self.settings.faults.iter().find(|fault| fault.kind == Kind::NoBalance);
+        if balance.is_some_and(|balance| self.stats.charged as f64 + 1.0 >= balance.chance) || self.is_pack_empty(now) {
+            return Err(Refusal::NoBalance);
+        }
+        if let Some((most, span)) = self.settings.rate {
+            let since = now - i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+            if self.creations.iter().filter(|at| **at > since).count() > most as usize {
+                return Err(Refusal::Rate);
+            }
+        }
+        if !self.waits() && self.settings.in_flight.is_some_and(|most| running >= most as usize) {
+            return Err(Refusal::Busy);
+        }
+        match &wanted.external {
+            Some(external)
+                if self.settings.lookup == Lookup::ByExternalId && self.by_external.contains_key(external) =>
+            {
+                Err(Refusal::Duplicate(external.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether tasks that are too many wait for a slot, as fal documents it, where others refuse them.
+    fn waits(&self) -> bool {
+        self.settings.dialect == Dialect::Fal
+    }
+
+    fn make(&mut self, wanted: Wanted, now: Ms) -> Task {
         let (least, most) = self.settings.task_for;
         let takes = least.as_secs_f64() + (most.as_secs_f64() - least.as_secs_f64()).max(0.0) * self.dice.f64();
         #[expect(clippy::cast_possible_truncation, reason = "milliseconds of a task, far below 2^52")]
         let takes = (takes * 1000.0 / self.settings.speed.max(0.001)) as Ms;
         let late = self.strikes(Kind::LateVisible).unwrap_or_default().max(self.settings.visible_after);
+        let risky = self.settings.fail_scenes.contains(&wanted.scene);
         let fails = if wanted.too_small {
             Some("Image pixel is invalid".to_owned())
+        } else if risky || self.strikes(Kind::Fail).is_some() {
+            Some("Failure to pass the risk control system".to_owned())
         } else {
-            self.strikes(Kind::Fail).map(|_| "Failure to pass the risk control system".to_owned())
+            None
         };
-        let number = 860_000_000_000_000_000 + self.tasks.len() as u64 * 1_000 + self.dice.u64(0..1_000);
+        let begins_at = self.free_slot(now);
+        let begun = self.tasks.iter().filter(|task| task.begins_at <= now && task.ends_at > now).count();
         Task {
-            id: number.to_string(),
+            id: new_id(self.settings.dialect, self.tasks.len() as u64, &mut self.dice),
             external: wanted.external,
             scene: wanted.scene,
             images: wanted.images,
             created_at: now,
-            ends_at: now + takes,
+            begins_at,
+            ends_at: begins_at + takes,
             visible_at: now + i64::try_from(late.as_millis()).unwrap_or(0),
             fails,
             callback: wanted.callback,
-            parallel: running + 1,
+            parallel: begun + usize::from(begins_at <= now),
+            units: self.settings.units,
         }
+    }
+
+    /// When a slot is free for one more task: at once, unless tasks wait for theirs.
+    fn free_slot(&self, now: Ms) -> Ms {
+        let Some(slots) = self.settings.in_flight.filter(|_| self.waits()) else { return now };
+        let mut ends: Vec<Ms> = self.tasks.iter().map(|task| task.ends_at).filter(|at| *at > now).collect();
+        ends.sort_unstable();
+        // It begins when so many of them have ended that fewer than there are slots are left.
+        ends.len().checked_sub(slots.max(1) as usize).map_or(now, |over| ends[over])
     }
 
     /// Counts a creation that arrived, made or not.
@@ -207,73 +211,71 @@ impl World {
         self.tasks.iter().rev().filter(|task| task.ends_at > now).count()
     }
 
+    /// How many tasks wait that came before this one.
+    pub(super) fn waiting_before(&self, task: &Task, now: Ms) -> usize {
+        let ahead = self.tasks.iter().take_while(|other| other.id != task.id);
+        ahead.filter(|other| other.begins_at > now).count()
+    }
+
     /// A query for one task, by either id.
-    pub(super) fn query(&mut self, id: &str, now: Ms) -> Option<Value> {
+    pub(super) fn query(&mut self, id: &str, now: Ms) -> Option<Told> {
         self.stats.status_requests += 1;
-        let by_external = self.by_external.get(id).filter(|_| self.settings.lookup == Lookup::ByExternalId);
-        let at = *self.by_id.get(id).or(by_external)?;
+        let at = self.find(id)?;
         if let Some(before) = self.asked.insert(at, now) {
             let span = now - before;
             self.stats.closest_queries_ms = Some(self.stats.closest_queries_ms.map_or(span, |least| least.min(span)));
         }
-        if self.tasks[at].visible_at > now {
-            return None;
-        }
+        self.look(id, now)
+    }
+
+    /// A task by either id, without counting it as a query.
+    pub(super) fn look(&mut self, id: &str, now: Ms) -> Option<Told> {
+        let at = self.find(id).filter(|at| self.tasks[*at].visible_at <= now)?;
         Some(self.tell(at, now))
     }
 
-    /// A page of tasks, newest first.
-    pub(super) fn list(&mut self, page: usize, size: usize, now: Ms) -> Vec<Value> {
+    fn find(&self, id: &str) -> Option<usize> {
+        let by_external = self.by_external.get(id).filter(|_| self.settings.lookup == Lookup::ByExternalId);
+        self.by_id.get(id).or(by_external).copied()
+    }
+
+    /// A page of the tasks that `wanted` takes, newest first.
+    pub(super) fn list(&mut self, page: usize, size: usize, now: Ms, wanted: impl Fn(&Task) -> bool) -> Vec<Told> {
         self.stats.list_requests += 1;
         let visible: Vec<usize> = (0..self.tasks.len())
             .rev()
-            .filter(|at| self.tasks[*at].visible_at <= now)
-            .skip((page - 1) * size)
+            .filter(|at| self.tasks[*at].visible_at <= now && wanted(&self.tasks[*at]))
+            .skip(page.saturating_sub(1).saturating_mul(size))
             .take(size)
             .collect();
         visible.into_iter().map(|at| self.tell(at, now)).collect()
     }
 
     /// A task as the API tells it.
-    fn tell(&mut self, at: usize, now: Ms) -> Value {
+    fn tell(&mut self, at: usize, now: Ms) -> Told {
         let told = *self.told.entry(at).and_modify(|told| *told += 1).or_insert(0);
         let unknown = self.tasks[at].ends_at > now && self.strikes(Kind::QueryUnknownStatus).is_some();
         let without = told < 2 && self.strikes(Kind::SuccessWithoutUrl).is_some();
         let link_until = now + i64::try_from(self.settings.link_for.as_millis()).unwrap_or(i64::MAX / 2);
-        let task = &self.tasks[at];
+        let task = self.tasks[at].clone();
         let ended = task.ends_at <= now;
+        let begins_at = task.begins();
         let status = match (ended, &task.fails) {
-            (true, Some(_)) => "failed",
-            (true, None) => "succeed",
-            (false, _) if unknown => "reviewing",
-            (false, _) if now - task.created_at < (task.ends_at - task.created_at) / 5 => "submitted",
-            (false, _) => "processing",
+            (true, Some(_)) => Status::Failed,
+            (true, None) => Status::Succeeded,
+            (false, _) if unknown => Status::Reviewing,
+            (false, _) if now - begins_at < (task.ends_at - begins_at) / 5 => Status::Submitted,
+            (false, _) => Status::Processing,
         };
-        let echo = self.settings.lookup == Lookup::ByExternalId;
-        let info = match &task.external {
-            Some(external) if echo => json!({ "external_task_id": external }),
-            _ => json!({}),
-        };
-        let mut record = json!({
-            "task_id": task.id,
-            "task_status": status,
-            "task_info": info,
-            "task_result": {},
-            "created_at": task.created_at,
-            "updated_at": if ended { task.ends_at } else { now.min(task.created_at + 1) },
-        });
-        match (status, &task.fails) {
-            ("failed", Some(words)) => record["task_status_msg"] = json!(words),
-            ("succeed", _) => {
-                let url = format!("@/files/{}.mp4?Expires={link_until}&Signature=5eed", task.id);
-                let videos =
-                    if without { json!([]) } else { json!([{ "id": task.id, "url": url, "duration": "2.0" }]) };
-                record["task_result"] = json!({ "videos": videos });
-                record["final_unit_deduction"] = json!("2");
-            }
-            _ => {}
-        }
-        record
+        let link = (status == Status::Succeeded && !without)
+            .then(|| format!("/files/{}.mp4?Expires={link_until}&Signature=5eed", task.id));
+        let updated_at = if ended { task.ends_at } else { now.min(task.created_at + 1) };
+        Told { task, status, link, updated_at }
+    }
+
+    /// The counts, as they stand now.
+    pub(super) fn stats(&self, now: Ms) -> Stats {
+        Stats { units_charged: self.units_charged(now), ..self.stats.clone() }
     }
 
     /// The video of a task that ended well.
@@ -294,6 +296,7 @@ impl World {
                 "created_at": task.created_at,
                 "ends_at": task.ends_at,
                 "fails": task.fails,
+                "units": task.charged(now),
                 "parallel_at_creation": task.parallel,
                 "video_bytes": video.as_ref().map(Video::len),
                 "video_sha256": video.as_ref().map(Video::sha256),

@@ -89,17 +89,17 @@ fn held_rows_are_settled_by_hand() {
 fn failed_rows_are_tried_again_only_when_asked() {
     let world = World::new(&["--fault", "fail=0.5", "--seed", "3"]);
     let manifest = world.manifest("m.csv", 10);
-    let manifest = manifest.to_str().unwrap();
-    let first = world.run(&[manifest]).exits(3);
+    let manifest = [manifest.to_str().unwrap(), "--max-failures", "off"];
+    let first = world.run(&manifest).exits(3);
     assert!(first.out.contains("Failure to pass the risk control system"), "{}", first.out);
     let failed = world.status()["failed"].as_u64().unwrap();
     assert!((1..10).contains(&failed));
-    world.run(&[manifest]).exits(3);
+    world.run(&manifest).exits(3);
     assert_eq!(world.tasks().len(), 10, "nothing is sent again by itself");
     let planned = world.nightreel(&["retry", "--all", "--json"]).exits(0).json();
     assert_eq!(planned["planned"], failed);
     assert_eq!(world.tasks().len(), 10, "retry itself sends nothing");
-    let again = world.run(&[manifest]);
+    let again = world.run(&manifest);
     assert!(matches!(again.code, Some(0 | 3)), "{}", again.err);
     assert_eq!(world.tasks().len() as u64, 10 + failed);
     world.nightreel(&["retry", "row99"]).exits(2);
@@ -188,10 +188,10 @@ fn rows_taken_out_of_the_manifest_before_they_were_sent_are_not_sent() {
     let world = World::new(&["--fault", "no-balance-after=3"]);
     let manifest = world.manifest("m.csv", 6);
     let manifest = manifest.to_str().unwrap();
-    world.run(&[manifest]).exits(8);
+    world.run(&[manifest]).exits(10);
     assert_eq!(world.status()["planned"], 4);
     world.manifest("m.csv", 4);
-    world.run(&[manifest]).exits(8);
+    world.run(&[manifest]).exits(10);
     let status = world.status();
     assert_eq!((&status["rows"], &status["planned"]), (&4.into(), &2.into()), "{status}");
 }
@@ -200,7 +200,7 @@ fn rows_taken_out_of_the_manifest_before_they_were_sent_are_not_sent() {
 fn an_account_without_balance_or_with_a_dead_key_is_paused_and_the_rest_collected() {
     let world = World::new(&["--fault", "no-balance-after=4"]);
     let manifest = world.manifest("m.csv", 8);
-    let paused = world.run(&[manifest.to_str().unwrap()]).exits(8);
+    let paused = world.run(&[manifest.to_str().unwrap()]).exits(10);
     assert!(paused.err.contains("the balance is used up"), "{}", paused.err);
     let status = world.status();
     assert_eq!((&status["done"], &status["planned"], &status["failed"]), (&3.into(), &5.into(), &0.into()));

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::domain::{AccountName, BatchName};
-use crate::gateway::kling::{self, KlingGateway};
-use crate::gateway::{Capabilities, Gateway, Preset};
+use crate::gateway::{self, Capabilities, Credentials, Gateway, Overrides, Preset, Region, Spec};
 use crate::ledger::Ledger;
 use crate::pace::Clock;
 use crate::pipeline::download::Downloader;
@@ -95,7 +94,7 @@ pub(super) async fn remote(settings: &Settings, opened: &Opened) -> Result<Remot
             simulator = Some(started);
             url
         }
-        (Preset::Kling | Preset::KlingCompatible, None) => match preset.default_base_url() {
+        (_, None) => match preset.default_base_url(Region::default()) {
             Some(url) => url.to_owned(),
             None => {
                 return Err(Failure::new(Exit::Usage, format!("--gateway {preset} needs --base-url"))
@@ -113,13 +112,23 @@ pub(super) async fn remote(settings: &Settings, opened: &Opened) -> Result<Remot
         None => account_name(preset, if embedded { None } else { Some(&url) })?,
     };
     let capabilities = capabilities(settings, preset);
-    let mut wanted =
-        kling::Settings::new(url.clone(), settings.key.clone().filter(|_| preset != Preset::Simulator), capabilities);
-    wanted.request_timeout = settings.request_timeout;
-    let gateway = KlingGateway::new(wanted, opened.clock.clone())?;
-    let base_url = if embedded { String::new() } else { url };
+    let key = settings.key.clone().filter(|_| preset != Preset::Simulator);
+    let spec = Spec {
+        base_url: Some(url),
+        credentials: key.map_or(Credentials::None, Credentials::Key),
+        overrides: Overrides {
+            find: Some(capabilities.find),
+            unique: Some(capabilities.unique),
+            list: Some(capabilities.list),
+            many: Some(capabilities.many.is_some()),
+        },
+        request_timeout: settings.request_timeout,
+        ..Spec::new(preset)
+    };
+    let built = gateway::build(spec, opened.clock.clone())?;
+    let base_url = if embedded { String::new() } else { built.base_url };
     let account = Account { name, gateway: preset.word().to_owned(), base_url, last_submit_at: None };
-    Ok(Remote { account, gateway: Arc::new(gateway), simulator })
+    Ok(Remote { account, gateway: built.gateway, simulator })
 }
 
 /// What was set, or what the preset can do when the gateway is the ledger's.
@@ -134,7 +143,7 @@ fn capabilities(settings: &Settings, preset: Preset) -> Capabilities {
 /// Names an account by its gateway, and by its host where that is not the preset's own.
 fn account_name(preset: Preset, url: Option<&str>) -> Result<AccountName, Failure> {
     let named = match url {
-        Some(url) if preset.default_base_url() != Some(url) => {
+        Some(url) if preset.default_base_url(Region::default()) != Some(url) => {
             format!("{preset} at {}", url.split("://").last().unwrap_or(url))
         }
         Some(_) | None => preset.word().to_owned(),

@@ -19,23 +19,24 @@ const CHANGING: usize = 3;
 /// Makes words fit to be kept. Clones share what is hidden.
 #[derive(Clone, Default)]
 pub(super) struct Wording {
-    secrets: Arc<[SecretString]>,
+    /// The longest first: one may begin like another.
+    secrets: Vec<SecretString>,
     changing: Arc<Mutex<VecDeque<SecretString>>>,
 }
 
 impl Wording {
     /// Hides `key`, where there is one.
     pub(super) fn new(key: Option<SecretString>) -> Self {
-        Self::hiding(key)
+        key.into_iter().fold(Self::default(), Self::hiding)
     }
 
-    /// Hides all of `secrets`.
-    pub(super) fn hiding(secrets: impl IntoIterator<Item = SecretString>) -> Self {
-        let mut secrets: Vec<SecretString> =
-            secrets.into_iter().filter(|secret| !secret.expose_secret().is_empty()).collect();
-        // The longest first: one may begin like another.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
-        Self { secrets: secrets.into(), changing: Arc::default() }
+    /// Hides `secret`, too.
+    pub(super) fn hiding(mut self, secret: SecretString) -> Self {
+        if !secret.expose_secret().is_empty() {
+            self.secrets.push(secret);
+            self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
+        }
+        self
     }
 
     /// Hides `secret` from now on, too, until [`CHANGING`] others came after it: a token that is made anew every now and
@@ -104,7 +105,7 @@ mod tests {
 
     #[test]
     fn several_secrets_and_those_that_change_are_hidden() {
-        let wording = Wording::hiding(["ab", "", "abcd"].map(SecretString::from));
+        let wording = ["ab", "", "abcd"].map(SecretString::from).into_iter().fold(Wording::new(None), Wording::hiding);
         let clone = wording.clone();
         for number in 1..=CHANGING {
             clone.also(SecretString::from(format!("token-{number}.")));

@@ -90,7 +90,7 @@ async fn a_gateway_of_unknown_abilities_keeps_the_contract() {
 
 #[tokio::test]
 async fn a_wrong_key_pauses_the_account() {
-    let settings = Settings { key: Some(SecretString::from("sk-other")), ..settings(remote(true).await) };
+    let settings = Settings { credentials: Credentials::Key("sk-other".into()), ..settings(remote(true).await) };
     assert_eq!(submit_says(&submit(&gateway(settings), by_url()).await), "paused: Key");
 }
 

@@ -260,6 +260,14 @@ impl KlingGateway {
     }
 }
 
+/// `secret` as it stands in the query of an address, where that is not as it is.
+pub(super) fn in_address(secret: &SecretString) -> Option<SecretString> {
+    let secret = secret.expose_secret().trim();
+    let url = Url::parse_with_params("http://h", [("", secret)]).ok()?;
+    let encoded = url.query()?.strip_prefix('=')?;
+    (encoded != secret).then(|| SecretString::from(encoded))
+}
+
 /// Whether an answer says that there is no such question, or not for such a key (Kling: 401 with 1002, observed).
 fn is_not_there(answer: &Answer, shape: &Shape) -> bool {
     match shape {

@@ -124,6 +124,9 @@ impl KlingGateway {
         let trimmed = |secret: SecretString| SecretString::from(secret.expose_secret().trim());
         let secrets = credentials.secrets().into_iter().map(&trimmed);
         let wording = secrets.fold(Wording::new(token.map(&trimmed)), Wording::hiding);
+        // As it stands in an address, too, for the question that wants it there.
+        let in_address = credentials.secrets().into_iter().filter_map(|secret| account::in_address(&secret));
+        let wording = in_address.fold(wording, Wording::hiding);
         let authorization = Authorization::new(&credentials, &wording, &clock)?;
         let key = match credentials {
             Credentials::Key(key) => Some(trimmed(key)),

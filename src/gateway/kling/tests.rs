@@ -1,8 +1,10 @@
 //! The adapter against answers as they were documented or observed, against broken transports, and against the
 //! contract.
 
+mod account;
 mod answers;
 mod contract;
+mod tokens;
 
 mod transport;
 

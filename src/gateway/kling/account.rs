@@ -280,9 +280,10 @@ fn is_not_there(answer: &Answer, shape: &Shape) -> bool {
 fn told<T>(none: NoTask) -> Told<T> {
     match none {
         NoTask::NotVisible => Told::Unclear { words: "there is no such question".to_owned() },
-        NoTask::Unclear { words, .. } => Told::Unclear { words },
         // That an extra is not there says nothing about what is needed.
-        NoTask::Paused(Pause { reason: PauseReason::Route, words }) => Told::Unclear { words },
+        NoTask::Unclear { words, .. } | NoTask::Paused(Pause { reason: PauseReason::Route, words }) => {
+            Told::Unclear { words }
+        }
         NoTask::Paused(pause) => Told::Paused(pause),
     }
 }

@@ -35,12 +35,11 @@ pub(super) fn verdict(error: &RemoteError) -> Verdict {
     let code = error.code.as_deref().unwrap_or_default();
     match (error.number(), codes::advice(code).map(|advice| advice.class)) {
         (Some(1200 | 1201 | 1203), _) if tells_absence(&words) => Verdict::Absent,
-        (Some(_), Some(class)) => class,
         // Kling's fifth thousand is the server's own.
         (Some(5000..=5999), None) => Verdict::Broken,
         (Some(_), None) => Verdict::Unknown,
         (None, None | Some(Verdict::Unknown)) => of_words(&words),
-        (None, Some(class)) => class,
+        (_, Some(class)) => class,
     }
 }
 

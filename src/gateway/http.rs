@@ -9,8 +9,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Response, Url};
+use secrecy::{ExposeSecret, SecretString};
 
 /// How long connecting may take: name, TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,6 +68,51 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     let Some(host) = url.host_str() else { return false };
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare.parse::<IpAddr>().map_or_else(|_| bare == "localhost" || bare.ends_with(".localhost"), |ip| ip.is_loopback())
+}
+
+/// `text` as the base of a gateway's addresses: `http(s)://host[:port][/prefix]`, without a slash at its end. `Err` says
+/// why it is none; it does not repeat it, for it may hold a password.
+pub(super) fn base_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text.trim().trim_end_matches('/')).map_err(|error| error.to_string())?;
+    let refuse = |why: &str| Err(why.to_owned());
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return refuse("it does not begin with http:// or https:// and a host");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return refuse("it holds a user name or a password");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return refuse("it holds a query or a fragment");
+    }
+    Ok(url)
+}
+
+/// `url` without the slash at its end, so that a path can be appended.
+pub(super) fn without_slash(url: &Url) -> &str {
+    url.as_str().trim_end_matches('/')
+}
+
+/// `secret` as a header says it (`Bearer …`, `Key …`), never to be shown; `None` when it is empty or no header can carry
+/// it.
+pub(super) fn authorization(scheme: &str, secret: &SecretString) -> Option<HeaderValue> {
+    let secret = Some(secret.expose_secret().trim()).filter(|secret| !secret.is_empty())?;
+    let mut value = HeaderValue::try_from(format!("{scheme} {secret}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The remote's time, to the second, by the answer's `Date`.
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    Timestamp::try_from(httpdate::parse_http_date(text).ok()?).ok()
+}
+
+/// What the headers call the request: `X-Oneapi-Request-Id` (new-api, read in its source), `x-request-id` (usual).
+pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
+    ["x-oneapi-request-id", "x-request-id"].into_iter().find_map(|name| {
+        let id = headers.get(name)?.to_str().ok()?.trim();
+        (!id.is_empty()).then(|| id.to_owned())
+    })
 }
 
 /// How a transport failed, as far as it matters to a request that may cost money.

@@ -11,6 +11,7 @@ mod preset;
 #[cfg(test)]
 pub mod scripted;
 mod spec;
+mod words;
 
 use std::fmt;
 use std::time::Duration;
@@ -20,7 +21,8 @@ use jiff::Timestamp;
 
 use crate::domain::{ClientRef, Doubt, Effect, FailureCause, Handle, Observation, Picture, TaskId};
 
-pub use preset::{Preset, Region, UnknownPreset};
+pub use kling::{Advice, advice, all_advice};
+pub use preset::{Preset, Region, UnknownPreset, UnknownRegion};
 pub use spec::{BuildError, Built, Credentials, Overrides, Parameters, Spec, build};
 
 /// What a remote can do beyond making tasks and telling of them by their id.
@@ -262,7 +264,8 @@ pub trait Gateway: fmt::Debug + Send + Sync {
     /// What it can do. The same for as long as the value lives.
     fn capabilities(&self) -> Capabilities;
 
-    /// Asks for one task, by exactly one request, and says what became of it. Bounded by the request time-out.
+    /// Asks for one task, by one request, and says what became of it. Bounded by the request time-out. Only where the
+    /// first request was refused for nothing but its short-lived token, which makes nothing, a second one follows.
     ///
     /// Dropping the future before it ends leaves the request in doubt.
     fn submit<'a>(&'a self, order: Order<'a>) -> BoxFuture<'a, Submitted>;
@@ -275,6 +278,9 @@ pub trait Gateway: fmt::Debug + Send + Sync {
 
     /// Asks for several tasks by their ids in one request, at most [`Capabilities::many`] of them. A task that is not
     /// among those that come back is asked for by itself. Only where [`Capabilities::many`]; else `Unclear`.
+    ///
+    /// A fast way that may turn out not to be there: from then on it is `Unclear` at once, though the capability, which
+    /// never changes, says that it is worth trying. Whoever asks then asks for each task by itself.
     fn observe_many<'a>(&'a self, _tasks: &'a [TaskId]) -> BoxFuture<'a, Listed> {
         let words = "this gateway cannot be asked for several tasks at once".to_owned();
         Box::pin(ready(Listed::Unclear { words, retry_after: None }))
@@ -283,6 +289,13 @@ pub trait Gateway: fmt::Debug + Send + Sync {
     /// Asks for one page of tasks, `page` counted from 1, of at most `size` (1 to 500). Only where
     /// [`Capabilities::list`]; else `Unclear`. The order is the remote's and undocumented at Kling.
     fn list(&self, page: u32, size: u32) -> BoxFuture<'_, Listed>;
+
+    /// Asks for one page of the account's tasks, `page` counted from 1, of at most `size`, the latest ones first where the
+    /// remote has an order at all: for a person who looks for tasks that the ledger lost. Unlike [`Gateway::list`] it may
+    /// tell no references. Costs nothing.
+    fn recent(&self, _page: u32, _size: u32) -> BoxFuture<'_, Told<Vec<Observation>>> {
+        Box::pin(ready(Told::NotOffered))
+    }
 
     /// Asks what is left in the account. Costs nothing.
     fn balance(&self) -> BoxFuture<'_, Told<Balance>> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::kling::{self, KlingGateway};
-const MANY: usize = 20;
-use super::{Capabilities, Gateway, Preset, Region};
+use super::preset::MANY;
+use super::{Capabilities, Gateway, Preset, Region, http};
 use crate::pace::Clock;
 
 /// What shows a remote who asks. `Debug` tells the kind and no secret.
@@ -212,14 +212,128 @@ impl BuildError {
 pub fn build(spec: Spec, clock: Clock) -> Result<Built, BuildError> {
     let preset = spec.preset;
     let given = spec.base_url.as_deref().or_else(|| preset.default_base_url(spec.region));
-    let base = given.ok_or(BuildError::NeedsBaseUrl { preset })?.to_owned();
-    let key = if let Credentials::Key(key) = &spec.credentials { Some(key.clone()) } else { None };
-    if preset != Preset::Simulator && key.is_none() {
-        return Err(BuildError::NeedsKey { preset });
+    let base = given.ok_or(BuildError::NeedsBaseUrl { preset })?;
+    let base = http::base_url(base).map_err(|why| BuildError::BaseUrl { why })?;
+    let base_url = http::without_slash(&base).to_owned();
+    match (preset, &spec.credentials) {
+        (Preset::Simulator, _) | (_, Credentials::Key(_)) | (Preset::Kling, Credentials::AccessKey { .. }) => {}
+        (_, Credentials::None) => return Err(BuildError::NeedsKey { preset }),
+        (_, Credentials::AccessKey { .. }) => return Err(BuildError::NoAccessKeys { preset }),
     }
-    let caps = spec.overrides.over(preset.capabilities());
-    let mut s = kling::Settings::new(base.clone(), key, caps);
-    s.request_timeout = spec.request_timeout;
-    let g = KlingGateway::new(s, clock).map_err(|_| BuildError::NeedsKey { preset })?;
-    Ok(Built { gateway: Arc::new(g), base_url: base })
+    let gateway: Arc<dyn Gateway> = match preset {
+        Preset::Simulator | Preset::Kling | Preset::KlingCompatible | Preset::CometApi | Preset::Kkiai => {
+            Arc::new(KlingGateway::new(kling_settings(spec, base_url.clone()), clock)?)
+        }
+        Preset::Fal | Preset::WaveSpeed => return Err(BuildError::NotBuilt { preset }),
+    };
+    Ok(Built { gateway, base_url })
+}
+
+/// The settings of everything that speaks Kling's wire format.
+fn kling_settings(spec: Spec, base_url: String) -> kling::Settings {
+    let preset = spec.preset;
+    let mut capabilities = spec.overrides.over(preset.capabilities());
+    if matches!(spec.credentials, Credentials::AccessKey { .. }) {
+        // Documented: the newer questions take plain API keys only.
+        capabilities.many = None;
+    }
+    let sent = match spec.parameters {
+        Parameters::Preset => preset.sends_parameters(),
+        Parameters::All => true,
+        Parameters::None => false,
+    };
+    let parameters = match (sent, preset.requires_duration()) {
+        (true, true) => kling::Sent::RowsOr { duration: "5" },
+        (true, false) => kling::Sent::Rows,
+        (false, _) => kling::Sent::Nothing,
+    };
+    let account = match preset {
+        Preset::Simulator | Preset::Kling => kling::Account::Kling,
+        Preset::CometApi => kling::Account::Comet { token: spec.account_token, quota: kling::COMET_QUOTA.to_owned() },
+        Preset::KlingCompatible | Preset::Kkiai | Preset::Fal | Preset::WaveSpeed => kling::Account::Silent,
+    };
+    kling::Settings {
+        base_url,
+        credentials: spec.credentials,
+        capabilities,
+        parameters,
+        account,
+        request_timeout: spec.request_timeout,
+        query_timeout: kling::Settings::QUERY_TIMEOUT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> Credentials {
+        Credentials::Key(SecretString::from("sk-taint"))
+    }
+
+    fn pair() -> Credentials {
+        Credentials::AccessKey { access: SecretString::from("ak-taint"), secret: SecretString::from("sk-taint") }
+    }
+
+    fn built(spec: Spec) -> Result<Built, BuildError> {
+        build(spec, Clock::system())
+    }
+
+    #[test]
+    fn a_preset_knows_its_place_and_asks_for_what_it_needs() {
+        for (preset, credentials, expected) in [
+            (Preset::Kling, key(), "https://api-singapore.klingai.com"),
+            (Preset::Kling, pair(), "https://api-singapore.klingai.com"),
+            (Preset::CometApi, key(), "https://api.cometapi.com/kling"),
+            (Preset::Kkiai, key(), "https://www.kkiai.com/kling"),
+            (Preset::Kling, Credentials::None, "a gateway of the kind kling needs a key"),
+            (Preset::CometApi, pair(), "a gateway of the kind cometapi cannot use an access key and a secret key"),
+            (Preset::KlingCompatible, key(), "a gateway of the kind kling-compatible needs a base URL"),
+            (Preset::Simulator, Credentials::None, "a gateway of the kind simulator needs a base URL"),
+        ] {
+            let found = match built(Spec { credentials, ..Spec::new(preset) }) {
+                Ok(built) => built.base_url,
+                Err(error) => {
+                    assert!(error.hint().is_some(), "{error}");
+                    error.to_string()
+                }
+            };
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn a_base_url_comes_out_as_it_is_used() {
+        let at =
+            |url: &str| Spec { base_url: Some(url.into()), credentials: key(), ..Spec::new(Preset::KlingCompatible) };
+        assert_eq!(built(at(" https://h:1/kling// ")).unwrap().base_url, "https://h:1/kling");
+        let error = built(at("https://u:taint@h")).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("taint"), "{error:?}");
+        let beijing = Spec { region: Region::Beijing, credentials: key(), ..Spec::new(Preset::Kling) };
+        assert_eq!(built(beijing).unwrap().base_url, "https://api-beijing.klingai.com");
+    }
+
+    #[test]
+    fn what_a_person_says_goes_over_the_preset_and_a_pair_of_keys_asks_for_one_task_at_a_time() {
+        let able = |spec: Spec| built(spec).unwrap().gateway.capabilities();
+        let kling = || Spec { credentials: key(), ..Spec::new(Preset::Kling) };
+        assert_eq!(able(kling()), Preset::Kling.capabilities());
+        let overrides = Overrides { find: Some(false), many: Some(false), ..Overrides::default() };
+        let less = Capabilities { find: false, many: None, ..Preset::Kling.capabilities() };
+        assert_eq!(able(Spec { overrides, ..kling() }), less);
+        let overrides = Overrides { many: Some(true), ..Overrides::default() };
+        assert_eq!(able(Spec { overrides, credentials: pair(), ..kling() }).many, None);
+        let comet = Spec { overrides, credentials: key(), ..Spec::new(Preset::CometApi) };
+        assert_eq!(able(comet), Capabilities { many: Some(MANY), ..Capabilities::default() });
+    }
+
+    #[test]
+    fn nothing_shows_a_secret() {
+        let spec = Spec {
+            credentials: pair(),
+            account_token: Some(SecretString::from("at-taint")),
+            ..Spec::new(Preset::Kling)
+        };
+        assert!(!format!("{spec:?} {:?} {:?}", key(), built(spec.clone()).unwrap()).contains("taint"));
+    }
 }

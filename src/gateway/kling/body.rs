@@ -16,6 +16,20 @@ use crate::gateway::Order;
 /// How much of an image is encoded at a time; a multiple of 3, so that the pieces of base64 join without padding.
 const PIECE: usize = 48 * 1024;
 
+/// Which of a row's `duration`, `model_name` and `mode` are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// None of them.
+    Nothing,
+    /// Those that the row has.
+    Rows,
+    /// Those that the row has; where it has no duration, this one.
+    RowsOr {
+        /// Seconds, as the text that is sent.
+        duration: &'static str,
+    },
+}
+
 /// A request's body.
 #[derive(Debug, Clone)]
 pub(super) struct RequestBody {
@@ -31,9 +45,9 @@ enum Part {
 }
 
 impl RequestBody {
-    /// The body that asks for `order`. What the effect leaves open is left out: Kling's present page knows no
-    /// `duration`, `model_name` or `mode`, gateways do (documented), all as texts within `input`.
-    pub(super) fn new(order: Order<'_>) -> Self {
+    /// The body that asks for `order`. Kling's present page knows no `duration`, `model_name` or `mode`, gateways do
+    /// (documented), all as texts within `input`.
+    pub(super) fn new(order: Order<'_>, sent: Sent) -> Self {
         let mut body = Self { parts: Vec::new() };
         let effect = order.effect;
         body.json(format!(r#"{{"effect_scene":{},"input":{{"#, quoted(&effect.scene)));
@@ -53,7 +67,14 @@ impl RequestBody {
                 body.json("]".to_owned());
             }
         }
-        let settings = [("duration", &effect.duration), ("model_name", &effect.model), ("mode", &effect.mode)];
+        let duration = effect.duration.as_deref();
+        let (model, mode) = (effect.model.as_deref(), effect.mode.as_deref());
+        let (duration, model, mode) = match sent {
+            Sent::Nothing => (None, None, None),
+            Sent::Rows => (duration, model, mode),
+            Sent::RowsOr { duration: usual } => (duration.or(Some(usual)), model, mode),
+        };
+        let settings = [("duration", duration), ("model_name", model), ("mode", mode)];
         for (name, value) in settings {
             if let Some(value) = value {
                 body.json(format!(r#","{name}":{}"#, quoted(value)));
@@ -123,8 +144,12 @@ mod tests {
     use crate::domain::{ClientRef, Effect, ImageSource, Images};
 
     fn sent(effect: &Effect, pictures: &[Picture]) -> Vec<u8> {
+        sent_as(Sent::Rows, effect, pictures)
+    }
+
+    fn sent_as(sent: Sent, effect: &Effect, pictures: &[Picture]) -> Vec<u8> {
         let client_ref = ClientRef::new("nr-1-a1").unwrap();
-        let body = RequestBody::new(Order { effect, pictures, client_ref: &client_ref });
+        let body = RequestBody::new(Order { effect, pictures, client_ref: &client_ref }, sent);
         let expected = body.len();
         let pieces: Vec<Bytes> = body.into_stream().map(Result::unwrap).collect().now_or_never().unwrap();
         assert!(pieces.iter().all(|piece| piece.len() <= PIECE / 3 * 4), "a piece is larger than it may be");
@@ -136,6 +161,21 @@ mod tests {
     fn effect(scene: &str) -> Effect {
         let images = Images::One(ImageSource::Url("http://a".into()));
         Effect { scene: scene.into(), images, duration: None, model: None, mode: None }
+    }
+
+    #[test]
+    fn what_a_gateway_does_not_know_is_left_out_and_what_it_demands_is_there() {
+        let input = |sent: Sent, effect: &Effect| {
+            let body: Value = serde_json::from_slice(&sent_as(sent, effect, &[Picture::Url("u".into())])).unwrap();
+            body["input"].clone()
+        };
+        let (bare, mode) = (effect("s"), Effect { mode: Some("pro".into()), ..effect("s") });
+        let full = Effect { duration: Some("10".into()), ..mode.clone() };
+        let usual = Sent::RowsOr { duration: "5" };
+        assert_eq!(input(Sent::Nothing, &full), json!({"image": "u"}));
+        assert_eq!(input(Sent::Rows, &mode), json!({"image": "u", "mode": "pro"}));
+        assert_eq!(input(usual, &bare), json!({"image": "u", "duration": "5"}));
+        assert_eq!(input(usual, &full), json!({"image": "u", "duration": "10", "mode": "pro"}));
     }
 
     #[test]

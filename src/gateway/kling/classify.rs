@@ -5,14 +5,17 @@
 
 use std::time::Duration;
 
-use super::shape::{Foreign, RemoteError, Shape};
+use jiff::SignedDuration;
+
+use super::codes;
+use super::shape::{self, Foreign, RemoteError, Shape};
 use super::verdict::{Verdict, tells_empty_balance, verdict};
-use super::words::Wording;
 use crate::domain::{Doubt, FailureCause, TaskId};
+use crate::gateway::words::Wording;
 use crate::gateway::{Accepted, Limit, NotMade, Pause, PauseReason, Submitted};
 
 /// An answer, read to its end.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Answer {
     /// The HTTP status.
     pub(super) status: u16,
@@ -20,8 +23,50 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<Duration>,
     /// Where it sends us.
     pub(super) location: Option<String>,
+    /// What the headers call the request.
+    pub(super) request_id: Option<String>,
+    /// How far the remote's clock is ahead of ours.
+    pub(super) ahead: Option<SignedDuration>,
+    /// What was asked: the method and the path.
+    pub(super) asked: String,
+    /// The gateway has shown in this process, by JSON, that there is an API behind its address.
+    pub(super) spoken: bool,
     /// Its body.
     pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// What the remote calls the request, as it may be kept.
+    fn request_id(&self, wording: &Wording) -> Option<String> {
+        let id = shape::request_id(&self.body).or_else(|| self.request_id.clone())?;
+        Some(wording.of(&id))
+    }
+
+    /// `words`, and what the remote calls the request, for whoever has to ask its support.
+    fn named(&self, words: String, wording: &Wording) -> String {
+        match self.request_id(wording) {
+            Some(id) if !words.contains(&format!("request id: {id}")) => format!("{words} (request id: {id})"),
+            Some(_) | None => words,
+        }
+    }
+
+    /// What a web page in the place of an answer says, where that is certain: gateways of new-api's family show their
+    /// dashboard under every path that they do not serve (read in their source). Once the API has spoken, a page is
+    /// something that stands in front of it, and proves nothing.
+    fn no_such_route(&self, shape: &Shape, wording: &Wording) -> Option<Pause> {
+        match shape {
+            Shape::Foreign(Foreign::Html { title }) if self.is_success() && !self.spoken => {
+                let title = if title.is_empty() { String::new() } else { format!(": {title}") };
+                let words = wording.of(&format!("{} was answered by a web page{title}", self.asked));
+                Some(Pause { reason: PauseReason::Route, words })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Why a question brought no task.
@@ -35,11 +80,21 @@ pub(super) enum NoTask {
     Paused(Pause),
 }
 
+/// Whether `answer` refuses the token, and nothing but the token, as too young or too old (Kling's 1003 and 1004,
+/// documented to come with 401): nothing was made, and another token may be let in.
+pub(super) fn refuses_token(answer: &Answer) -> bool {
+    answer.status == 401
+        && matches!(Shape::of(&answer.body), Shape::Error(error) if matches!(error.number(), Some(1003 | 1004)))
+}
+
 /// What became of a request for a task that was answered with `answer`.
 pub(super) fn submitted(answer: &Answer, wording: &Wording) -> Submitted {
     let status = answer.status;
     let shape = Shape::of(&answer.body);
-    let words = wording.of(&shape_words(&shape));
+    if let Some(pause) = answer.no_such_route(&shape, wording) {
+        return Submitted::Paused(pause);
+    }
+    let words = answer.named(wording.of(&shape_words(&shape)), wording);
     match status {
         // "See the result there" may follow a success.
         303 => not_understood(status, wording.of(&redirect_words(answer))),
@@ -47,8 +102,11 @@ pub(super) fn submitted(answer: &Answer, wording: &Wording) -> Submitted {
         // 499: something in front of the API saw us leave, and passed the request on perhaps.
         408 | 499 | 500..=599 => Submitted::InDoubt(Doubt::ServerError { status, words }),
         _ => match shape {
-            Shape::Task(record) if (200..300).contains(&status) => match record.id.map(TaskId::new) {
-                Some(Ok(task)) => Submitted::Accepted(Accepted::plain(task)),
+            Shape::Task(record) if answer.is_success() => match record.id.map(TaskId::new) {
+                Some(Ok(task)) => {
+                    let request_id = answer.request_id(wording);
+                    Submitted::Accepted(Accepted { request_id, ..Accepted::plain(task) })
+                }
                 Some(Err(_)) | None => not_understood(status, words),
             },
             // A task in an answer that is no success: something was made, whatever the status says.
@@ -69,7 +127,7 @@ fn refused(answer: &Answer, error: &RemoteError, words: String, wording: &Wordin
         Verdict::Refused => Submitted::Refused(FailureCause::Refused { words, code, status }),
         Verdict::Limited(limit) => not_made(limit, answer, words),
         Verdict::Paused(PauseReason::Key) if tells_empty_balance(&words) => paused(PauseReason::Balance, words),
-        Verdict::Paused(reason) => paused(reason, words),
+        Verdict::Paused(reason) => paused(reason, advised(words, error)),
         Verdict::Broken => Submitted::InDoubt(Doubt::ServerError { status, words }),
         // Kling's code for a wrong parameter, whose words happen to speak of a task.
         Verdict::Absent if error.number().is_some() => {
@@ -113,12 +171,15 @@ fn refused_by_status(answer: &Answer, code: Option<String>, words: String) -> Su
 /// Why a question that was answered with `answer`, of this shape, brought no task.
 pub(super) fn no_task(answer: &Answer, shape: &Shape, wording: &Wording) -> NoTask {
     let status = answer.status;
-    let words = wording.of(&shape_words(shape));
-    let pause = |reason| NoTask::Paused(Pause { reason, words: words.clone() });
-    let said = match shape {
-        Shape::Error(error) => Some(verdict(error)),
-        Shape::Foreign(_) | Shape::Task(_) | Shape::Tasks(_) | Shape::Nothing(_) => None,
+    if let Some(pause) = answer.no_such_route(shape, wording) {
+        return NoTask::Paused(pause);
+    }
+    let words = answer.named(wording.of(&shape_words(shape)), wording);
+    let (said, advised) = match shape {
+        Shape::Error(error) => (Some(verdict(error)), advised(words.clone(), error)),
+        Shape::Foreign(_) | Shape::Task(_) | Shape::Tasks(_) | Shape::Nothing(_) => (None, words.clone()),
     };
+    let pause = |reason| NoTask::Paused(Pause { reason, words: advised.clone() });
     match (status, said) {
         // Before anything else: a refused question says nothing about the task.
         (401 | 403, _) if tells_empty_balance(&words) => pause(PauseReason::Balance),
@@ -128,6 +189,14 @@ pub(super) fn no_task(answer: &Answer, shape: &Shape, wording: &Wording) -> NoTa
         (404, None) if matches!(shape, Shape::Nothing(_)) => NoTask::NotVisible,
         (300..=399, _) => unclear(answer, &wording.of(&redirect_words(answer))),
         _ => unclear(answer, &words),
+    }
+}
+
+/// `words`, and what a person can do about this code.
+fn advised(words: String, error: &RemoteError) -> String {
+    match error.code.as_deref().and_then(codes::advice) {
+        Some(advice) => format!("{words}; {}", advice.hint),
+        None => words,
     }
 }
 

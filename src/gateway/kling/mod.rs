@@ -3,32 +3,48 @@
 //!
 //! It sends one request per call and says what became of it. It knows `/v1/videos/effects` and nothing else of the API.
 
+mod account;
+mod auth;
 mod body;
 mod classify;
+mod codes;
 mod record;
 mod shape;
 #[cfg(test)]
 mod tests;
 mod verdict;
-mod words;
+mod wire;
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
-use reqwest::{Body, RequestBuilder, Url};
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::{Body, Url};
 use secrecy::{ExposeSecret, SecretString};
 
+use self::auth::Authorization;
 use self::body::RequestBody;
 use self::classify::{Answer, NoTask};
 use self::record::Record;
 use self::shape::Shape;
-use self::words::Wording;
+use self::wire::Wire;
 use super::http::{self, Broken, Clients};
-use super::{Asked, Capabilities, Gateway, Limit, Listed, NotMade, Observed, Order, Probe, Submitted};
-use crate::domain::{ClientRef, Doubt, TaskId};
+use super::spec::Credentials;
+use super::words::Wording;
+use super::{
+    Asked, Balance, Capabilities, Charges, Gateway, Limit, Listed, NotMade, Observed, Order, Probe, Submitted, Told,
+};
+use crate::domain::{ClientRef, Doubt, Observation, TaskId};
 use crate::pace::Clock;
+
+pub use self::account::Account;
+pub(super) use self::account::COMET_QUOTA;
+pub use self::body::Sent;
+pub use self::codes::{Advice, advice, all_advice};
+pub use super::spec::BuildError;
 
 /// The largest answer that is read about one task, in bytes.
 const LARGEST_ANSWER: usize = 1024 * 1024;
@@ -44,10 +60,14 @@ const NO_TASK: &str = "nightreel-probe";
 pub struct Settings {
     /// `http(s)://host[:port][/prefix]`, to which `/v1/videos/effects` is appended: `https://gw.example/kling`, say.
     pub base_url: String,
-    /// What is sent as `Authorization: Bearer …`; nothing when `None`.
-    pub key: Option<SecretString>,
+    /// What shows it who asks.
+    pub credentials: Credentials,
     /// What the remote can do.
     pub capabilities: Capabilities,
+    /// What of a row is sent.
+    pub parameters: Sent,
+    /// Which questions about the account there are.
+    pub account: Account,
     /// How long a request for a task may take, upload and answer together.
     pub request_timeout: Duration,
     /// How long a question may take.
@@ -60,53 +80,62 @@ impl Settings {
     /// How long a question may take unless set otherwise.
     pub const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// Settings with the default time-outs.
+    /// Settings with the default time-outs, for a remote that takes all that a row has and tells nothing of the account.
     #[must_use]
-    pub fn new(base_url: impl Into<String>, key: Option<SecretString>, capabilities: Capabilities) -> Self {
-        let (request_timeout, query_timeout) = (Self::REQUEST_TIMEOUT, Self::QUERY_TIMEOUT);
-        Self { base_url: base_url.into(), key, capabilities, request_timeout, query_timeout }
+    pub fn new(base_url: impl Into<String>, credentials: Credentials, capabilities: Capabilities) -> Self {
+        Self {
+            base_url: base_url.into(),
+            credentials,
+            capabilities,
+            parameters: Sent::Rows,
+            account: Account::Silent,
+            request_timeout: Self::REQUEST_TIMEOUT,
+            query_timeout: Self::QUERY_TIMEOUT,
+        }
     }
 }
 
-/// Settings that cannot make a gateway.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// The base URL is none. It is not repeated: it may hold a password.
-    #[error("the base URL is not usable: {why}")]
-    BaseUrl {
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The key cannot be sent in a header.
-    #[error("the key is empty or holds a character that no HTTP header can carry")]
-    Key,
-    /// The HTTP client could not be made: no certificates on this machine, or an unusable proxy.
-    #[error("the HTTP client could not be made")]
-    Client(#[source] reqwest::Error),
-}
-
-/// A remote that speaks Kling's wire format. Its `Debug` shows no key.
+/// A remote that speaks Kling's wire format. Its `Debug` shows no secret.
 pub struct KlingGateway {
+    base: Url,
     tasks: Url,
-    authorization: Option<HeaderValue>,
     capabilities: Capabilities,
+    parameters: Sent,
+    account: Account,
+    /// Where the credentials are one: for the question that wants it in its address.
+    key: Option<SecretString>,
     request_timeout: Duration,
-    query_timeout: Duration,
-    clients: Clients,
-    wording: Wording,
-    clock: Clock,
+    wire: Wire,
+    /// The remote was asked for several tasks at once, and showed that it does not tell them. The capability stays what
+    /// it was: it says what is worth trying.
+    many_is_off: AtomicBool,
 }
 
 impl KlingGateway {
     /// A gateway with these settings. Nothing is sent.
     pub fn new(settings: Settings, clock: Clock) -> Result<Self, BuildError> {
-        let Settings { base_url, key, capabilities, request_timeout, query_timeout } = settings;
-        let tasks = tasks_url(&base_url)?;
-        let key = key.map(|key| SecretString::from(key.expose_secret().trim()));
-        let authorization = key.as_ref().map(authorization).transpose()?;
+        let Settings { base_url, credentials, capabilities, parameters, account, request_timeout, query_timeout } =
+            settings;
+        let (base, tasks) = addresses(&base_url)?;
+        let token = match &account {
+            Account::Comet { token, .. } => token.clone(),
+            Account::Silent | Account::Kling => None,
+        };
+        let trimmed = |secret: SecretString| SecretString::from(secret.expose_secret().trim());
+        let secrets = credentials.secrets().into_iter().map(&trimmed);
+        let wording = secrets.fold(Wording::new(token.map(&trimmed)), Wording::hiding);
+        // As it stands in an address, too, for the question that wants it there.
+        let in_address = credentials.secrets().into_iter().filter_map(|secret| account::in_address(&secret));
+        let wording = in_address.fold(wording, Wording::hiding);
+        let authorization = Authorization::new(&credentials, &wording, &clock)?;
+        let key = match credentials {
+            Credentials::Key(key) => Some(trimmed(key)),
+            Credentials::None | Credentials::AccessKey { .. } => None,
+        };
         let clients = Clients::new(&tasks, request_timeout).map_err(BuildError::Client)?;
-        let wording = Wording::new(key);
-        Ok(Self { tasks, authorization, capabilities, request_timeout, query_timeout, clients, wording, clock })
+        let wire = Wire::new(clients, authorization, wording, clock, query_timeout);
+        let many_is_off = AtomicBool::new(false);
+        Ok(Self { base, tasks, capabilities, parameters, account, key, request_timeout, wire, many_is_off })
     }
 
     /// The address of one task: `id` is one segment of the path, whatever it holds.
@@ -118,60 +147,45 @@ impl KlingGateway {
         url
     }
 
-    /// Sends `request` and reads the answer.
-    async fn exchange(&self, request: RequestBuilder, limit: usize) -> Result<Answer, Broken> {
-        let request = match &self.authorization {
-            Some(value) => request.header(AUTHORIZATION, value.clone()),
-            None => request,
-        };
-        let response = request.send().await.map_err(Broken::of)?;
-        let status = response.status().as_u16();
-        let retry_after = http::retry_after(response.headers(), self.clock.now());
-        let location = response.headers().get(LOCATION).and_then(|place| place.to_str().ok()).map(str::to_owned);
-        let body = http::read_limited(response, limit).await?;
-        Ok(Answer { status, retry_after, location, body })
-    }
-
     async fn order(&self, order: Order<'_>) -> Submitted {
-        let body = RequestBody::new(order);
-        let request = self
-            .clients
-            .ordering
-            .post(self.tasks.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .header(CONTENT_LENGTH, body.len())
-            .body(Body::wrap_stream(body.into_stream()));
-        match self.clock.within(self.request_timeout, self.exchange(request, LARGEST_ANSWER)).await {
-            Some(Ok(answer)) => classify::submitted(&answer, &self.wording),
+        let wire = &self.wire;
+        let body = RequestBody::new(order, self.parameters);
+        let request = || {
+            wire.clients
+                .ordering
+                .post(self.tasks.clone())
+                .header(CONTENT_TYPE, "application/json")
+                .header(CONTENT_LENGTH, body.len())
+                .body(Body::wrap_stream(body.clone().into_stream()))
+        };
+        match wire.clock.within(self.request_timeout, wire.exchange(request, LARGEST_ANSWER)).await {
+            Some(Ok(answer)) => classify::submitted(&answer, &wire.wording),
             Some(Err(Broken::Unsent(words))) => {
-                let words = self.wording.of(&words);
+                let words = wire.wording.of(&words);
                 Submitted::NotMade(NotMade { words, retry_after: None, limit: Limit::Unreachable })
             }
-            Some(Err(Broken::Lost(words))) => Submitted::InDoubt(Doubt::LostAnswer { words: self.wording.of(&words) }),
+            Some(Err(Broken::Lost(words))) => Submitted::InDoubt(Doubt::LostAnswer { words: wire.wording.of(&words) }),
             None => Submitted::InDoubt(Doubt::TimedOut),
         }
     }
 
     /// Asks, and gives the answer with its shape, or why there is none.
-    async fn ask(&self, url: Url, limit: usize) -> Result<(Answer, Shape), NoTask> {
-        let request = self.clients.asking.get(url);
-        let words = match self.clock.within(self.query_timeout, self.exchange(request, limit)).await {
-            Some(Ok(answer)) => {
-                let shape = Shape::of(&answer.body);
-                return Ok((answer, shape));
-            }
-            Some(Err(Broken::Unsent(words) | Broken::Lost(words))) => self.wording.of(&words),
-            None => "no answer came in time".to_owned(),
-        };
-        Err(NoTask::Unclear { words, retry_after: None })
+    async fn ask(&self, url: &Url, limit: usize) -> Result<(Answer, Shape), NoTask> {
+        let asked = self.wire.ask(|| self.wire.get(url), limit).await;
+        asked.map_err(|words| NoTask::Unclear { words, retry_after: None })
     }
 
     /// Asks for one task by either of its ids.
     async fn look(&self, id: &str) -> Result<(Answer, Record), NoTask> {
-        let (answer, shape) = self.ask(self.task_url(id), LARGEST_ANSWER).await?;
+        let (answer, shape) = self.ask(&self.task_url(id), LARGEST_ANSWER).await?;
+        self.record(answer, shape)
+    }
+
+    /// The task that an answer tells of, or why it tells of none.
+    fn record(&self, answer: Answer, shape: Shape) -> Result<(Answer, Record), NoTask> {
         match shape {
-            Shape::Task(record) if (200..300).contains(&answer.status) => Ok((answer, *record)),
-            shape => Err(classify::no_task(&answer, &shape, &self.wording)),
+            Shape::Task(record) if answer.is_success() => Ok((answer, *record)),
+            shape => Err(classify::no_task(&answer, &shape, &self.wire.wording)),
         }
     }
 
@@ -189,7 +203,7 @@ impl KlingGateway {
     }
 
     fn seen(&self, answer: &Answer, record: Record, task: Option<TaskId>) -> Observed {
-        task.and_then(|task| record.observation(task, &self.wording)).map_or_else(
+        task.and_then(|task| record.observation(task, &self.wire.wording)).map_or_else(
             || Observed::Unclear {
                 words: "a task without an id or a status".to_owned(),
                 retry_after: answer.retry_after,
@@ -198,22 +212,24 @@ impl KlingGateway {
         )
     }
 
+    /// One of several tasks, where it can be read.
+    fn observation(&self, record: Record) -> Option<Observation> {
+        let task = record.id.clone().and_then(|id| TaskId::new(id).ok())?;
+        record.observation(task, &self.wire.wording)
+    }
+
     async fn page(&self, page: u32, size: u32) -> Result<Listed, NoTask> {
         if !self.capabilities.list {
             return Err(not_able("this gateway lists no tasks"));
         }
         let mut url = self.tasks.clone();
         url.query_pairs_mut().append_pair("pageNum", &page.to_string()).append_pair("pageSize", &size.to_string());
-        let (answer, shape) = self.ask(url, LARGEST_PAGE).await?;
+        let (answer, shape) = self.ask(&url, LARGEST_PAGE).await?;
         match shape {
-            Shape::Tasks(records) if (200..300).contains(&answer.status) => {
-                let observations = records.into_iter().filter_map(|record| {
-                    let task = record.id.clone().and_then(|id| TaskId::new(id).ok())?;
-                    record.observation(task, &self.wording)
-                });
-                Ok(Listed::Page(observations.collect()))
+            Shape::Tasks(records) if answer.is_success() => {
+                Ok(Listed::Page(records.into_iter().filter_map(|record| self.observation(record)).collect()))
             }
-            shape => Err(classify::no_task(&answer, &shape, &self.wording)),
+            shape => Err(classify::no_task(&answer, &shape, &self.wire.wording)),
         }
     }
 }
@@ -242,27 +258,37 @@ impl Gateway for KlingGateway {
     }
 
     fn list(&self, page: u32, size: u32) -> BoxFuture<'_, Listed> {
-        Box::pin(async move {
-            self.page(page, size).await.unwrap_or_else(|none| match none {
-                // A list that is "not there" is no statement about any task.
-                NoTask::NotVisible => {
-                    Listed::Unclear { words: "there is no list of tasks".to_owned(), retry_after: None }
-                }
-                NoTask::Unclear { words, retry_after } => Listed::Unclear { words, retry_after },
-                NoTask::Paused(pause) => Listed::Paused(pause),
-            })
-        })
+        Box::pin(async move { self.page(page, size).await.unwrap_or_else(Listed::from) })
+    }
+
+    fn observe_many<'a>(&'a self, tasks: &'a [TaskId]) -> BoxFuture<'a, Listed> {
+        Box::pin(async move { self.several(tasks).await.unwrap_or_else(Listed::from) })
+    }
+
+    fn recent(&self, page: u32, size: u32) -> BoxFuture<'_, Told<Vec<Observation>>> {
+        Box::pin(self.latest(page, size))
+    }
+
+    fn balance(&self) -> BoxFuture<'_, Told<Balance>> {
+        Box::pin(self.left())
+    }
+
+    fn charges<'a>(&'a self, span: (Timestamp, Timestamp), next: Option<&'a str>) -> BoxFuture<'a, Told<Charges>> {
+        Box::pin(self.charged(span, next))
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<Probe, String>> {
         Box::pin(async move {
-            let begun = self.clock.now();
-            let observed = self
-                .look(NO_TASK)
-                .await
-                .map_or_else(Observed::from, |(answer, record)| self.seen(&answer, record, None));
-            let took = Duration::try_from(self.clock.now().duration_since(begun)).unwrap_or_default();
-            Ok(Probe { took, ahead: None, observed })
+            let url = self.task_url(NO_TASK);
+            let begun = self.wire.clock.now();
+            let (answer, shape) = self.wire.ask(|| self.wire.get(&url), LARGEST_ANSWER).await?;
+            let took = Duration::try_from(self.wire.clock.now().duration_since(begun)).unwrap_or_default();
+            let ahead = answer.ahead.map(|ahead| ahead.as_secs());
+            let observed = match self.record(answer, shape) {
+                Ok((answer, record)) => self.seen(&answer, record, None),
+                Err(none) => none.into(),
+            };
+            Ok(Probe { took, ahead, observed })
         })
     }
 }
@@ -286,38 +312,29 @@ impl From<NoTask> for Observed {
     }
 }
 
+impl From<NoTask> for Listed {
+    fn from(none: NoTask) -> Self {
+        match none {
+            // A list that is "not there" is no statement about any task.
+            NoTask::NotVisible => Self::Unclear { words: "there is no list of tasks".to_owned(), retry_after: None },
+            NoTask::Unclear { words, retry_after } => Self::Unclear { words, retry_after },
+            NoTask::Paused(pause) => Self::Paused(pause),
+        }
+    }
+}
+
 fn not_able(words: &str) -> NoTask {
     NoTask::Unclear { words: words.to_owned(), retry_after: None }
 }
 
-/// The address of the tasks, from the base URL.
-fn tasks_url(base: &str) -> Result<Url, BuildError> {
-    let refuse = |why: &str| Err(BuildError::BaseUrl { why: why.to_owned() });
-    let base = base.trim().trim_end_matches('/');
-    let url = match Url::parse(base) {
-        Ok(url) => url,
-        Err(error) => return refuse(&error.to_string()),
-    };
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return refuse("it does not begin with http:// or https:// and a host");
+/// The base and the address of the tasks, from the base URL.
+fn addresses(base_url: &str) -> Result<(Url, Url), BuildError> {
+    let refuse = |why: String| BuildError::BaseUrl { why };
+    let base = http::base_url(base_url).map_err(refuse)?;
+    if base.path().split('/').any(|segment| segment == "v1") {
+        return Err(refuse("it goes too far: leave out /v1 and what follows".to_owned()));
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        return refuse("it holds a user name or a password");
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return refuse("it holds a query or a fragment");
-    }
-    if url.path().split('/').any(|segment| segment == "v1") {
-        return refuse("it goes too far: leave out /v1 and what follows");
-    }
-    Url::parse(&format!("{base}/v1/videos/effects")).or_else(|error| refuse(&error.to_string()))
-}
-
-fn authorization(key: &SecretString) -> Result<HeaderValue, BuildError> {
-    if key.expose_secret().is_empty() {
-        return Err(BuildError::Key);
-    }
-    let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret())).map_err(|_| BuildError::Key)?;
-    value.set_sensitive(true);
-    Ok(value)
+    let tasks = Url::parse(&format!("{}/v1/videos/effects", http::without_slash(&base)));
+    let tasks = tasks.map_err(|error| refuse(error.to_string()))?;
+    Ok((base, tasks))
 }

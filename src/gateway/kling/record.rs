@@ -7,10 +7,11 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::{Map, Value};
 
-use super::words::Wording;
 use crate::domain::{ClientRef, Observation, Progress, TaskId};
+use crate::gateway::words::Wording;
 
 type Object = Map<String, Value>;
 
@@ -32,6 +33,8 @@ pub(super) struct Record {
     link: Option<String>,
     words: String,
     took: Option<Duration>,
+    units: Option<String>,
+    created_at: Option<Timestamp>,
 }
 
 /// What a status word means.
@@ -95,6 +98,8 @@ impl Record {
                 .or_else(|| inside_out().find_map(|level| misplaced(level))),
             words: levels.iter().find_map(|level| reason(level)).unwrap_or_default(),
             took: levels.iter().find_map(|level| took(level)),
+            units: levels.iter().find_map(|level| units(level)),
+            created_at: levels.iter().find_map(|level| created_at(level)),
         }
     }
 
@@ -109,8 +114,11 @@ impl Record {
             (Phase::Failure, _) => Progress::Failed { words: wording.of(&self.words) },
         };
         let client_ref = self.external.and_then(|external| ClientRef::new(external).ok());
+        let ended = !matches!(progress, Progress::Pending { .. });
         let took = self.took.filter(|_| phase != Phase::Pending);
-        Some(Observation { task, client_ref, progress, took, units: None, created_at: None })
+        // Before the end it is absent, empty or 0 (observed): what was charged is not known then.
+        let units = self.units.filter(|_| ended);
+        Some(Observation { task, client_ref, progress, took, units, created_at: self.created_at })
     }
 }
 
@@ -152,13 +160,41 @@ fn reason(level: &Object) -> Option<String> {
         .or_else(|| text(level.get("message")))
 }
 
+/// What was charged, in Kling's units: a decimal as a text (documented), or as a number.
+fn units(level: &Object) -> Option<String> {
+    let decimal = |value: &Value| {
+        let text = match value {
+            Value::String(text) => text.trim().to_owned(),
+            Value::Number(number) => number.to_string(),
+            _ => return None,
+        };
+        text.parse::<f64>().is_ok_and(|units| units.is_finite() && units >= 0.0).then_some(text)
+    };
+    // The newer question's form: one entry for each kind of charge (documented).
+    let billed = || {
+        let entries = level.get("billing")?.as_array()?;
+        let unit = entries.iter().find(|entry| entry.get("charge_type").and_then(Value::as_str) == Some("unit"))?;
+        unit.get("amount").and_then(decimal)
+    };
+    level.get("final_unit_deduction").and_then(decimal).or_else(billed)
+}
+
+/// An instant in seconds or in milliseconds, as seconds.
+fn instant(level: &Object, key: &str) -> Option<f64> {
+    let number = level.get(key)?.as_f64().filter(|number| *number > 0.0)?;
+    Some(if number < SECONDS_BELOW { number } else { number / 1000.0 })
+}
+
+/// When it was begun.
+fn created_at(level: &Object) -> Option<Timestamp> {
+    let seconds = ["created_at", "create_time", "submit_time"].iter().find_map(|key| instant(level, key))?;
+    let since = SignedDuration::try_from_secs_f64((seconds * 1000.0).round() / 1000.0).ok()?;
+    Timestamp::from_duration(since).ok()?.round(Unit::Millisecond).ok()
+}
+
 /// How long it took by the remote's clock. An ended row of new-api is touched later on, so its own instants come first.
 fn took(level: &Object) -> Option<Duration> {
-    let instant = |key: &str| {
-        let number = level.get(key)?.as_f64().filter(|number| *number > 0.0)?;
-        Some(if number < SECONDS_BELOW { number } else { number / 1000.0 })
-    };
-    let between = |from: &str, to: &str| Duration::try_from_secs_f64(instant(to)? - instant(from)?).ok();
+    let between = |from: &str, to: &str| Duration::try_from_secs_f64(instant(level, to)? - instant(level, from)?).ok();
     between("submit_time", "finish_time")
         .or_else(|| between("created_at", "updated_at"))
         .or_else(|| between("create_time", "update_time"))
@@ -184,6 +220,28 @@ mod tests {
             assert_eq!(at(from, to), None, "{from}..{to}");
         }
         assert_eq!(took_of(&json!({"created_at": "soon", "updated_at": null})), None);
+    }
+
+    #[test]
+    fn a_charge_and_a_beginning_are_read_in_every_form_and_a_charge_only_once_the_task_has_ended() {
+        let of = |value: Value| {
+            let record = Record::of(value.as_object().unwrap(), None).unwrap();
+            let seen = record.observation(TaskId::new("8").unwrap(), &Wording::new(None)).unwrap();
+            (seen.units, seen.created_at.map(Timestamp::as_millisecond))
+        };
+        let ended = |units: Value| of(json!({"task_status": "failed", "final_unit_deduction": units})).0;
+        assert_eq!(ended(json!("3.5")).as_deref(), Some("3.5"));
+        assert_eq!(ended(json!(2)).as_deref(), Some("2"));
+        assert_eq!(ended(json!("0")).as_deref(), Some("0"));
+        for nonsense in [json!(""), json!("free"), json!("-1"), json!("NaN"), json!(null), json!({})] {
+            assert_eq!(ended(nonsense), None);
+        }
+        assert_eq!(of(json!({"task_status": "processing", "final_unit_deduction": "0"})).0, None);
+        let billing = json!([{"charge_type": "cash", "amount": "9"}, {"charge_type": "unit", "amount": "2"}]);
+        let newer = json!({"id": "8", "status": "failed", "billing": billing, "create_time": 1_774_805_076_166_u64});
+        assert_eq!(of(newer), (Some("2".into()), Some(1_774_805_076_166)));
+        let row = json!({"task_id": "t", "status": "QUEUED", "submit_time": 1_774_805_076, "created_at": 0});
+        assert_eq!(of(row), (None, Some(1_774_805_076_000)));
     }
 
     #[test]

@@ -78,6 +78,21 @@ impl Shape {
     }
 }
 
+/// What `body` calls the request: Kling's `request_id`, or the `(request id: …)` in the message of a gateway of new-api's
+/// family (documented by `CometAPI`).
+pub(super) fn request_id(body: &[u8]) -> Option<String> {
+    let Ok(Value::Object(object)) = serde_json::from_slice::<Value>(body) else { return None };
+    let told = object.get("request_id").and_then(word);
+    let message = || {
+        let error = object.get("error");
+        let message =
+            error.and_then(|error| error.get("message")).or(error).or_else(|| object.get("message"))?.as_str()?;
+        let (_, rest) = message.split_once("request id: ")?;
+        rest.split([')', ' ', '"']).next().filter(|id| !id.is_empty()).map(str::to_owned)
+    };
+    told.or_else(message)
+}
+
 fn foreign(text: &str) -> Foreign {
     let text = text.trim();
     let lower = text.get(..text.len().min(8192)).unwrap_or(text).to_ascii_lowercase();

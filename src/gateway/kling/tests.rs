@@ -1,8 +1,11 @@
 //! The adapter against answers as they were documented or observed, against broken transports, and against the
 //! contract.
 
+mod account;
 mod answers;
 mod contract;
+mod tokens;
+
 mod transport;
 
 use std::time::Duration;
@@ -26,7 +29,7 @@ fn effect() -> Effect {
 }
 
 fn settings(base_url: impl Into<String>) -> Settings {
-    Settings::new(base_url, Some(SecretString::from(KEY)), ABLE)
+    Settings::new(base_url, Credentials::Key(SecretString::from(KEY)), ABLE)
 }
 
 fn gateway(settings: Settings) -> KlingGateway {
@@ -45,7 +48,8 @@ fn by_url() -> Picture {
 /// What a submission came to, in few words.
 fn submit_says(submitted: &Submitted) -> String {
     match submitted {
-        Submitted::Accepted(Accepted { task, .. }) => format!("accepted {task}"),
+        Submitted::Accepted(Accepted { task, request_id: Some(id), .. }) => format!("accepted {task} by {id}"),
+        Submitted::Accepted(Accepted { task, request_id: None, .. }) => format!("accepted {task}"),
         Submitted::AlreadyThere => "already there".into(),
         Submitted::Refused(cause) => cause.to_string(),
         Submitted::NotMade(NotMade { limit, .. }) => format!("not made: {limit:?}"),
@@ -83,7 +87,7 @@ fn a_base_url_is_taken_with_its_prefix_or_refused_with_a_reason() {
         (" https://gw.example/kling/ ", "https://gw.example/kling/v1/videos/effects"),
         ("http://[::1]:8080/proxy/kling", "http://[::1]:8080/proxy/kling/v1/videos/effects"),
     ] {
-        assert_eq!(tasks_url(base).unwrap().as_str(), tasks);
+        assert_eq!(addresses(base).unwrap().1.as_str(), tasks);
     }
     for bad in [
         "",
@@ -94,7 +98,7 @@ fn a_base_url_is_taken_with_its_prefix_or_refused_with_a_reason() {
         "https://h/kling/v1",
         "https://h/v1/videos/effects",
     ] {
-        let error = tasks_url(bad).unwrap_err();
+        let error = addresses(bad).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("taint"), "{error:?}");
     }
 }
@@ -109,7 +113,7 @@ fn an_id_is_one_segment_of_the_path() {
 #[test]
 fn a_key_that_no_header_can_carry_is_refused() {
     for key in ["", "  ", "a\nb"] {
-        let settings = Settings { key: Some(SecretString::from(key)), ..settings("https://h") };
+        let settings = Settings { credentials: Credentials::Key(key.into()), ..settings("https://h") };
         assert!(matches!(KlingGateway::new(settings, Clock::system()), Err(BuildError::Key)), "{key:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! What an error's code and words mean, whatever HTTP status they came with (Kling answers 429 to three different
-//! things, and 1201 to four): documented codes first, then the words that were observed.
+//! things, and 1201 to four): the words that were observed, and the table of codes.
 
+use super::codes;
 use super::shape::RemoteError;
 use crate::gateway::{Limit, PauseReason};
 
@@ -31,40 +32,20 @@ pub(super) fn verdict(error: &RemoteError) -> Verdict {
     if names_reference && ["already exist", "duplicate"].iter().any(|known| words.contains(known)) {
         return Verdict::AlreadyThere;
     }
-    if error.code.as_deref() == Some("task_not_exist") {
-        return Verdict::Absent;
-    }
-    match error.number() {
-        Some(number) => of_number(number, &words),
-        None => of_text(error.code.as_deref().unwrap_or_default(), &words),
-    }
-}
-
-/// Kling's codes (documented).
-fn of_number(number: u32, words: &str) -> Verdict {
-    match number {
-        1000..=1004 | 1103 => Verdict::Paused(PauseReason::Key),
-        1100 | 1304 => Verdict::Paused(PauseReason::Account),
-        1101 | 1102 => Verdict::Paused(PauseReason::Balance),
-        // The method is invalid: the address is wrong, not the row.
-        1202 => Verdict::Paused(PauseReason::Route),
-        1200 | 1201 | 1203 if tells_absence(words) => Verdict::Absent,
-        1200 | 1201 | 1203 | 1300 | 1301 => Verdict::Refused,
-        1302 => Verdict::Limited(Limit::Rate),
-        1303 => Verdict::Limited(Limit::Parallel),
-        5000..=5999 => Verdict::Broken,
-        _ => Verdict::Unknown,
+    let code = error.code.as_deref().unwrap_or_default();
+    match (error.number(), codes::advice(code).map(|advice| advice.class)) {
+        (Some(1200 | 1201 | 1203), _) if tells_absence(&words) => Verdict::Absent,
+        // Kling's fifth thousand is the server's own.
+        (Some(5000..=5999), None) => Verdict::Broken,
+        (Some(_), None) => Verdict::Unknown,
+        (None, None | Some(Verdict::Unknown)) => of_words(&words),
+        (_, Some(class)) => class,
     }
 }
 
-/// The codes of gateways of new-api's family (read in its source), and its words.
-fn of_text(code: &str, words: &str) -> Verdict {
-    match code {
-        "quota_not_enough" | "insufficient_user_quota" | "insufficient_quota" | "pre_consume_token_quota_failed" => {
-            Verdict::Paused(PauseReason::Balance)
-        }
-        // The gateway asked its upstream and did not get, or not understand, the answer: the upstream may have a task.
-        "do_request_failed" | "read_response_body_failed" | "unmarshal_response_failed" => Verdict::Broken,
+/// The words of gateways of new-api's family, where their code says nothing.
+fn of_words(words: &str) -> Verdict {
+    match words {
         // Kling's words of 1303, where a gateway dropped the number (guessed from new-api's source).
         _ if words.contains("parallel task over") => Verdict::Limited(Limit::Parallel),
         _ if tells_wrong_route(words) => Verdict::Paused(PauseReason::Route),

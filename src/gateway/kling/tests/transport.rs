@@ -186,6 +186,56 @@ async fn a_redirect_is_never_followed() {
 }
 
 #[tokio::test]
+async fn a_web_page_is_a_wrong_address_until_the_api_has_spoken_and_proves_nothing_afterwards() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = gateway(settings(format!("http://{}", listener.local_addr().unwrap())));
+    let page = http("200 OK", "", "<html><title>Log in</title></html>");
+    let json = http("200 OK", "", r#"{"code":0,"data":{"task_id":"8","task_status":"processing"}}"#);
+    let server = tokio::spawn(async move {
+        for answer in [&page, &page, &json, &page, &page] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_request(&mut stream).await;
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let task = TaskId::new("8").unwrap();
+    let about = Asked { task: &task, handle: None };
+    assert_eq!(submit_says(&submit(&gateway, by_url()).await), "paused: Route");
+    let Observed::Paused(Pause { words, .. }) = gateway.observe(about).await else { panic!() };
+    assert_eq!(words, "GET /v1/videos/effects/8 was answered by a web page: Log in");
+    assert_eq!(observe_says(&gateway.observe(about).await), "pending processing");
+    assert_eq!(submit_says(&submit(&gateway, by_url()).await), "in doubt: not understood");
+    assert_eq!(observe_says(&gateway.observe(about).await), "unclear");
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_probe_tells_the_remotes_clock_or_why_nothing_came_back() {
+    let gone = http(
+        "400 Bad Request",
+        "Date: Tue, 24 Nov 2026 09:00:00 GMT\r\n",
+        r#"{"code":1201,"message":"Task not found"}"#,
+    );
+    let (base, server) = listener(Play::Answer(gone)).await;
+    let probe = gateway(settings(base)).probe().await.unwrap();
+    assert_eq!(probe.observed, Observed::NotVisible);
+    assert!(probe.ahead.unwrap().abs_diff(3600) < 5, "{probe:?}");
+    server.await.unwrap();
+
+    let (base, server) = listener(Play::Answer(http("200 OK", "", "{}"))).await;
+    assert_eq!(gateway(settings(base)).probe().await.unwrap().ahead, None);
+    server.await.unwrap();
+
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let words = gateway(settings(format!("http://{free}"))).probe().await.unwrap_err();
+    assert!(words.contains("refused"), "{words}");
+    let (base, server) = listener(Play::Silence).await;
+    let short = Settings { query_timeout: Duration::from_millis(50), ..settings(base) };
+    assert_eq!(gateway(short).probe().await.unwrap_err(), "no answer came in time");
+    server.await.unwrap();
+}
+
+#[tokio::test]
 async fn the_wait_that_a_remote_asks_for_is_passed_on() {
     let throttled = |headers: &str| Play::Answer(http("429 Too Many Requests", headers, ""));
     for (headers, seconds) in [

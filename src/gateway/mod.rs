@@ -10,6 +10,7 @@ pub mod kling;
 mod preset;
 #[cfg(test)]
 pub mod scripted;
+mod words;
 
 use std::fmt;
 use std::time::Duration;

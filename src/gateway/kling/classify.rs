@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::shape::{Foreign, RemoteError, Shape};
 use super::verdict::{Verdict, tells_empty_balance, verdict};
-use super::words::Wording;
 use crate::domain::{Doubt, FailureCause, TaskId};
+use crate::gateway::words::Wording;
 use crate::gateway::{Accepted, Limit, NotMade, Pause, PauseReason, Submitted};
 
 /// An answer, read to its end.

@@ -10,7 +10,6 @@ mod shape;
 #[cfg(test)]
 mod tests;
 mod verdict;
-mod words;
 
 use std::fmt;
 use std::time::Duration;
@@ -24,8 +23,8 @@ use self::body::RequestBody;
 use self::classify::{Answer, NoTask};
 use self::record::Record;
 use self::shape::Shape;
-use self::words::Wording;
 use super::http::{self, Broken, Clients};
+use super::words::Wording;
 use super::{Asked, Capabilities, Gateway, Limit, Listed, NotMade, Observed, Order, Probe, Submitted};
 use crate::domain::{ClientRef, Doubt, TaskId};
 use crate::pace::Clock;

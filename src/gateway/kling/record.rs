@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::words::Wording;
 use crate::domain::{ClientRef, Observation, Progress, TaskId};
+use crate::gateway::words::Wording;
 
 type Object = Map<String, Value>;
 

@@ -151,7 +151,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
+    let digits: Vec<u8> = text.chars().map(|c| u8::try_from(c.to_digit(16)?).ok()).collect::<Option<_>>()?;
     let pairs = digits.chunks_exact(2);
     (pairs.remainder().is_empty() && !digits.is_empty()).then(|| pairs.map(|pair| pair[0] << 4 | pair[1]).collect())
 }
@@ -160,6 +160,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use ring::signature::{Ed25519KeyPair, KeyPair};
 
+    use super::BadSignature::{Malformed, Stale, Unsigned};
     use super::*;
 
     /// Kling's own test vector.
@@ -197,7 +198,6 @@ mod tests {
     fn what_is_not_signed_like_that_is_refused() {
         let (secret, .., body) = KLING;
         let now = 1_781_080_794;
-        use BadSignature::{Malformed, Stale, Unsigned};
         let tampered = body.replace("succeeded", "failed");
         for (secrets, header, body, now, why) in [
             (&[secret][..], KLING_SIGNATURE, tampered.as_str(), now, Unsigned),
@@ -233,14 +233,14 @@ mod tests {
         let check = |header: &str| verify_wavespeed(&secrets, id, "1758798328", header, body, at(1_758_798_400));
         assert_eq!(check(&format!("v3,{signature}")), Ok(()));
         assert_eq!(check(&format!("v3,{}", signature.to_uppercase())), Ok(()));
-        assert_eq!(check(&format!("v3,{}", signature.replace('a', "b"))), Err(BadSignature::Unsigned));
+        assert_eq!(check(&format!("v3,{}", signature.replace('a', "b"))), Err(Unsigned));
         for malformed in [signature.clone(), format!("v1,{signature}"), "v3,".to_owned(), format!("v3,{signature}é")] {
-            assert_eq!(check(&malformed), Err(BadSignature::Malformed), "{malformed}");
+            assert_eq!(check(&malformed), Err(Malformed), "{malformed}");
         }
         // What Standard Webhooks would make of the same secret is another signature.
         let standard = hmac::Key::new(hmac::HMAC_SHA256, &STANDARD.decode(&secret[PREFIX.len()..]).unwrap());
         let signature = hex(hmac::sign(&standard, &message).as_ref());
-        assert_eq!(check(&format!("v3,{signature}")), Err(BadSignature::Unsigned));
+        assert_eq!(check(&format!("v3,{signature}")), Err(Unsigned));
     }
 
     #[test]
@@ -263,7 +263,6 @@ mod tests {
             verify_fal(keys, request_id, "u", timestamp, signature, body, at(1_758_798_400))
         };
         assert_eq!(check(&keys, "r", "1758798328", &signature, body), Ok(()));
-        use BadSignature::{Malformed, Stale, Unsigned};
         assert_eq!(check(&keys[..1], "r", "1758798328", &signature, body), Err(Unsigned));
         assert_eq!(check(&[], "r", "1758798328", &signature, body), Err(Unsigned));
         assert_eq!(check(&keys, "q", "1758798328", &signature, body), Err(Unsigned));

@@ -17,17 +17,16 @@ mod reading;
 mod tests;
 
 use std::fmt;
-use std::time::Duration;
 
 use futures::future::{BoxFuture, ready};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
-use self::reading::Queued;
+use self::reading::{Queued, seen};
 use super::rest::{Answer, Body, Line, not_taken, not_understood, refused_here, unseen};
 use super::{Accepted, Asked, Capabilities, Gateway, Listed, Observed, Order, Probe, Submitted};
-use crate::domain::{ClientRef, Handle, Observation, Progress, TaskId};
+use crate::domain::{ClientRef, Handle, Progress, TaskId};
 use crate::pace::Clock;
 
 pub use super::rest::{BuildError, Settings};
@@ -176,27 +175,21 @@ impl FalGateway {
         let Some((queued, status)) = queued.and_then(|queued| Some((queued, queued.status()?))) else {
             return unseen(&answer, &reading::said(&answer.content, &self.line));
         };
-        let seen = |progress, took| seen(asked.task, progress, took);
+        let task = asked.task;
         match status {
             "COMPLETED" => match self.line.get(response).await {
-                Ok(result) => reading::ended(queued, &result, &self.line)
-                    .map_or_else(|observed| observed, |progress| seen(progress, queued.took())),
+                Ok(result) => reading::ended(task, queued, &result, &self.line),
                 // Over, and its end not known yet: asked for again.
                 Err(words) => Observed::Unclear { words, retry_after: None },
             },
             // Not documented of the queue, and read in others' code: ends all the same, should they come.
             "FAILED" | "ERROR" | "CANCELED" | "CANCELLED" => {
                 let words = queued.error().unwrap_or(status);
-                seen(Progress::Failed { words: self.line.words(words) }, queued.took())
+                seen(task, Progress::Failed { words: self.line.words(words) }, queued.took())
             }
-            status => seen(Progress::Pending { status: self.line.words(status) }, None),
+            status => seen(task, Progress::Pending { status: self.line.words(status) }, None),
         }
     }
-}
-
-fn seen(task: &TaskId, progress: Progress, took: Option<Duration>) -> Observed {
-    let task = task.clone();
-    Observed::Seen(Observation { task, client_ref: None, progress, took, units: None, created_at: None })
 }
 
 impl Gateway for FalGateway {

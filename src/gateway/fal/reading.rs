@@ -6,7 +6,7 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 
 use super::Places;
-use crate::domain::Progress;
+use crate::domain::{Observation, Progress, TaskId};
 use crate::gateway::Observed;
 use crate::gateway::rest::{Answer, Content, Line, Said, link, unclear, unseen};
 
@@ -57,36 +57,41 @@ impl<'a> Queued<'a> {
     }
 }
 
-/// How a request ended that the queue calls completed, by its response; `Err` where the response cannot tell.
+/// How `task` ended, which the queue calls completed, by its response.
 ///
 /// It fails only by a word about the request itself: an error of the model (`detail` as a list, or any 4xx with a
 /// `detail` that is not about the asker), an error of the infrastructure that names what happened to it (`error_type`),
 /// or an `error` in its status. A 5xx alone may be the answering server's own trouble, and the video be there.
-pub(super) fn ended(queued: Queued<'_>, result: &Answer, line: &Line) -> Result<Progress, Observed> {
-    let said = said(&result.content, line);
-    let Content::Json(body) = &result.content else { return Err(not_told(result, &said)) };
-    let video = body.get("video").and_then(|video| video.get("url")).and_then(Value::as_str).and_then(link);
-    match (result.status, video) {
-        (200..=299, Some(link)) => return Ok(Progress::Succeeded { link }),
-        (401..=403, _) => return Err(unseen(result, &said)),
-        (404 | 408 | 410 | 425 | 429, _) => return Err(not_told(result, &said)),
+pub(super) fn ended(task: &TaskId, queued: Queued<'_>, result: &Answer, remote: &Line) -> Observed {
+    let said = said(&result.content, remote);
+    let Content::Json(body) = &result.content else { return not_told(result, &said) };
+    let video = || body.get("video")?.get("url")?.as_str().and_then(link);
+    let seen = |progress| seen(task, progress, queued.took());
+    match (result.status, video()) {
+        (200..=299, Some(link)) => return seen(Progress::Succeeded { link }),
+        (401..=403, _) => return unseen(result, &said),
+        (404 | 408 | 410 | 425 | 429, _) => return not_told(result, &said),
         _ => {}
     }
     let detail = body.get("detail").or_else(|| body.is_array().then_some(body));
-    let named = body.get("error_type").and_then(Value::as_str).is_some_and(|kind| kind != OF_NOBODY);
     let of_the_model = match result.status {
         500.. => detail.is_some_and(Value::is_array),
         _ => detail.is_some_and(|detail| !detail.is_null()),
     };
-    if named || of_the_model {
-        return Ok(Progress::Failed { words: said.words });
-    }
+    let named = body.get("error_type").and_then(Value::as_str).is_some_and(|kind| kind != OF_NOBODY);
     match queued.error() {
-        Some(error) => Ok(Progress::Failed { words: line.words(error) }),
+        _ if of_the_model || named => seen(Progress::Failed { words: said.words }),
+        Some(error) => seen(Progress::Failed { words: remote.words(error) }),
         // A success without its link: perhaps it is there the next time.
-        None if result.is_success() => Ok(Progress::Pending { status: "COMPLETED".to_owned() }),
-        None => Err(not_told(result, &said)),
+        None if result.is_success() => seen(Progress::Pending { status: "COMPLETED".to_owned() }),
+        None => not_told(result, &said),
     }
+}
+
+/// `task`, seen like this.
+pub(super) fn seen(task: &TaskId, progress: Progress, took: Option<Duration>) -> Observed {
+    let task = task.clone();
+    Observed::Seen(Observation { task, client_ref: None, progress, took, units: None, created_at: None })
 }
 
 /// The request is over, and its response did not come: it is there, whatever the answer's status says of an address.
@@ -118,7 +123,11 @@ pub(super) fn said(content: &Content, line: &Line) -> Said {
 fn of_errors(errors: &[Value]) -> (String, Option<&str>) {
     let words = errors.iter().map(|error| {
         let said = error.get("msg").and_then(Value::as_str).map_or_else(|| error.to_string(), str::to_owned);
-        match error.get("loc").and_then(Value::as_array).and_then(|path| path.iter().filter_map(Value::as_str).last()) {
+        match error
+            .get("loc")
+            .and_then(Value::as_array)
+            .and_then(|path| path.iter().filter_map(Value::as_str).next_back())
+        {
             Some(field) if field != "body" => format!("{field}: {said}"),
             _ => said,
         }

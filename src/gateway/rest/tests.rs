@@ -41,6 +41,7 @@ impl Call {
 /// What is answered: a status and a body; more headers by [`with`].
 pub(in crate::gateway) type Reply = Response;
 
+#[expect(clippy::needless_pass_by_value, reason = "a test gives what it has just made")]
 pub(in crate::gateway) fn reply(status: u16, body: impl ToString) -> Reply {
     (StatusCode::from_u16(status).unwrap(), body.to_string()).into_response()
 }

@@ -95,7 +95,7 @@ fn elsewhere(answer: &Answer) -> String {
 }
 
 /// What is wrong with the account, by words that speak of nothing else. Observed at fal (HTTP 403): "User is locked.
-/// Reason: Exhausted balance. Top up your balance …", "… Reason: TOP_UP.", "… Reason: Admin lock. …".
+/// Reason: Exhausted balance. Top up your balance …", "… Reason: `TOP_UP`.", "… Reason: Admin lock. …".
 fn account(words: &str) -> Option<PauseReason> {
     let words = words.to_lowercase();
     let has = |known: &[&str]| known.iter().any(|known| words.contains(known));

@@ -1,8 +1,8 @@
 //! Whether a callback comes from whom it says: the signatures of Kling, `WaveSpeed` and fal.
 //!
 //! Pure functions over what came: headers as texts, the body as its raw bytes (never as parsed and written again).
-//! Nothing in a body is to be believed before its signature holds, and even then a callback is a hint: polling stays the
-//! source of truth. Every comparison takes the same time whatever differs; no error says what was expected.
+//! Nothing in a body is to be believed before its signature holds, and even then a callback is a hint: polling stays
+//! the source of truth. Every comparison takes the same time whatever differs; no error says what was expected.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -38,8 +38,8 @@ pub enum BadSignature {
 pub struct NoKeys;
 
 /// Checks a callback of Kling's, which follows Standard Webhooks (documented, with a test vector): `webhook-signature`
-/// holds `v1,<base64>` one or more times, with spaces between; each is the HMAC-SHA256 of `{id}.{timestamp}.{body}` under
-/// a secret whose part after `whsec_` is base64. One signature under one of `secrets` is enough, for both overlap for
+/// holds `v1,<base64>` one or more times, with spaces between; each is the HMAC-SHA256 of `{id}.{timestamp}.{body}`
+/// under a secret whose part after `whsec_` is base64. One signature under one of `secrets` is enough, for both overlap for
 /// days when a secret is replaced. A secret that is not base64 signs nothing.
 pub fn verify_standard(
     secrets: &[SecretString],
@@ -57,9 +57,9 @@ pub fn verify_standard(
     verify_hmac(keys, id, timestamp, &signatures, body, now)
 }
 
-/// Checks a callback of `WaveSpeed`'s (documented): the same headers and the same signed content, but `webhook-signature`
-/// is `v3,<hex>`, and the key is the text after `whsec_` itself, not what it decodes to. (The examples' signatures in its
-/// documentation do not follow from the secret that is printed beside them, whichever way it is read.)
+/// Checks a callback of `WaveSpeed`'s (documented): the same headers and the same signed content, but
+/// `webhook-signature` is `v3,<hex>`, and the key is the text after `whsec_` itself, not what it decodes to. (The
+/// signatures in its documentation do not follow from the secret that is printed beside them, whichever way it is read.)
 pub fn verify_wavespeed(
     secrets: &[SecretString],
     id: &str,
@@ -98,8 +98,8 @@ pub fn verify_fal(
     if keys.iter().any(holds) { Ok(()) } else { Err(BadSignature::Unsigned) }
 }
 
-/// The Ed25519 keys of a JSON Web Key Set, as fal publishes them (documented: at `https://rest.fal.ai/.well-known/jwks.json`,
-/// to be kept for a day at the most). Keys of other kinds are left out.
+/// The Ed25519 keys of a JSON Web Key Set, as fal publishes them (documented: at
+/// `https://rest.fal.ai/.well-known/jwks.json`, to be kept for a day at the most). Keys of other kinds are left out.
 pub fn ed25519_keys(jwks: &[u8]) -> Result<Vec<[u8; 32]>, NoKeys> {
     let document: Value = serde_json::from_slice(jwks).map_err(|_| NoKeys)?;
     let listed = document.get("keys").and_then(Value::as_array).ok_or(NoKeys)?;

@@ -1,16 +1,17 @@
 //! fal (<https://fal.ai>): Kling's effects behind a queue that answers with the addresses to ask at.
 //!
-//! Documented: `POST {base}/fal-ai/kling-video/v1.6/{standard|pro}/effects` with `effect_scene`, `input_image_urls` (for
-//! one image as for two; there is no other field for images) and `duration` (`5`, `10`), each image by its URL or as a
-//! data URI; the answer's `request_id`, `status_url` and `response_url`, which are not to be built by hand; 202 while a
-//! request is `IN_QUEUE` or `IN_PROGRESS`, 200 once it is `COMPLETED`; the response with the status and the body that
-//! the model gave, its video at `video.url`; errors as `detail`, a list of `{loc, msg, type}` from the model or a text
-//! with `error_type` from the infrastructure. Observed by others: 403 with "User is locked. Reason: Exhausted balance".
-//! Guessed: that an unknown request is a 404 (the contract's tests and `probe` rest on it; anything else is unclear).
+//! Documented: `POST {base}/fal-ai/kling-video/v1.6/{standard|pro}/effects` with `effect_scene`, `input_image_urls`
+//! (for one image as for two; there is no other field for images) and `duration` (`5`, `10`), each image by its URL or
+//! as a data URI; the answer's `request_id`, `status_url` and `response_url`, which are not to be built by hand; 202
+//! while a request is `IN_QUEUE` or `IN_PROGRESS`, 200 once it is `COMPLETED`; the response with the status and the body
+//! that the model gave, its video at `video.url`, kept for 30 days (for an hour, and for minutes when it is large, where
+//! the account stores no payloads); errors as `detail`, a list of `{loc, msg, type}` from the model or a text with
+//! `error_type` from the infrastructure; that a 5xx is never charged, and a 422 may be where a runner had begun.
+//!
+//! Observed by others: 403 with "User is locked. Reason: Exhausted balance"; `x-fal-billable-units` with a response.
+//! Guessed: that an unknown request is a 404 (anything else is unclear, and asked again).
 //!
 //! fal takes no reference of ours, lists nothing and looks nothing up: a request whose answer is lost stays in doubt.
-//! It keeps a response for a limited time (documented: an hour, minutes when it is large, unless the account stores
-//! payloads): a night's tasks have to be asked for while the night is on.
 
 mod reading;
 #[cfg(test)]
@@ -43,17 +44,17 @@ const APPLICATION: [&str; 2] = ["fal-ai", "kling-video"];
 /// The id that a harmless question asks for: of the right form, and nobody's.
 const NO_TASK: &str = "00000000-0000-0000-0000-000000000000";
 
-/// In which header fal says what it calls a request (documented).
+/// In which header fal says what it calls a request (read in its client's source).
 const REQUEST_ID: &str = "x-fal-request-id";
 
 /// Asks fal not to take another model where this one is not available (documented): what comes is what was ordered.
 ///
 /// The queue's own retries are left on, although `x-fal-no-retry` (documented) would end them. They belong to one
-/// request with one id, one response and one bill; a failure with a 5xx is not billed (documented); and they are also
-/// how the queue waits for a free place where the account has too many requests at a time (documented), which without
+/// request with one id, one response and one bill; what fails with a 5xx is never charged (documented); and they are
+/// also how the queue waits for a free place where the account has too many requests at a time (documented), which without
 /// them would be a failed task.
 const NO_FALLBACKS: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("x-fal-disable-fallbacks"), HeaderValue::from_static("true"));
+    (HeaderName::from_static("x-app-fal-disable-fallback"), HeaderValue::from_static("true"));
 
 /// fal's queue. Its `Debug` shows no key.
 pub struct FalGateway {
@@ -85,7 +86,7 @@ impl Places {
 impl FalGateway {
     /// A gateway with these settings. Nothing is sent.
     pub fn new(settings: Settings, clock: Clock) -> Result<Self, BuildError> {
-        Ok(Self { line: Line::new(settings, "Key", REQUEST_ID, clock)? })
+        Ok(Self { line: Line::new(settings, "Key", clock)? })
     }
 
     async fn order(&self, order: Order<'_>) -> Submitted {
@@ -125,7 +126,8 @@ impl FalGateway {
         }
         let Some(Ok(task)) = queued.id().map(TaskId::new) else { return not_understood(answer.status, said.words) };
         let handle = places.and_then(|places| places.handle());
-        Submitted::Accepted(Accepted { task, request_id: answer.request_id.clone(), handle })
+        let request_id = self.line.told(answer, REQUEST_ID);
+        Submitted::Accepted(Accepted { task, request_id, handle })
     }
 
     /// Where `asked` is to be asked for, or why it must not be.

@@ -13,6 +13,9 @@ use crate::gateway::rest::{Answer, Content, Line, Said, link, unclear, unseen};
 /// The longest that a generation is believed to have taken.
 const LONGEST: Duration = Duration::from_hours(24);
 
+/// In which header of a response the charge is told, in the model's unit: for effects, seconds of video (observed).
+const UNITS: &str = "x-fal-billable-units";
+
 /// The infrastructure's error that may be the answering server's own, not the request's (documented).
 const OF_NOBODY: &str = "internal_error";
 
@@ -66,7 +69,11 @@ pub(super) fn ended(task: &TaskId, queued: Queued<'_>, result: &Answer, remote: 
     let said = said(&result.content, remote);
     let Content::Json(body) = &result.content else { return not_told(result, &said) };
     let video = || body.get("video")?.get("url")?.as_str().and_then(link);
-    let seen = |progress| seen(task, progress, queued.took());
+    let units = remote.told(result, UNITS).filter(|units| units.parse::<f64>().is_ok_and(|units| units >= 0.0));
+    let seen = |progress| {
+        let (task, units, took) = (task.clone(), units.clone(), queued.took());
+        Observed::Seen(Observation { task, client_ref: None, progress, took, units, created_at: None })
+    };
     match (result.status, video()) {
         (200..=299, Some(link)) => return seen(Progress::Succeeded { link }),
         (401..=403, _) => return unseen(result, &said),
@@ -118,8 +125,8 @@ pub(super) fn said(content: &Content, line: &Line) -> Said {
     Said { words: line.words(&words), code: code.map(|code| line.words(code)) }
 }
 
-/// A model's errors: `[{"loc": ["body", "effect_scene"], "msg": "…", "type": "…"}]` (documented). The last of `loc` names
-/// the field, without which "field required" says nothing.
+/// A model's errors: `[{"loc": ["body", "effect_scene"], "msg": "…", "type": "…"}]` (documented). The last of `loc`
+/// names the field, without which "field required" says nothing.
 fn of_errors(errors: &[Value]) -> (String, Option<&str>) {
     let words = errors.iter().map(|error| {
         let said = error.get("msg").and_then(Value::as_str).map_or_else(|| error.to_string(), str::to_owned);

@@ -65,7 +65,7 @@ async fn a_row_is_asked_for_at_its_modes_path_with_what_it_sets() {
     let images = json!(["https://h/a.jpg", "data:image/jpeg;base64,/9g="]);
     assert_eq!(calls[1].json(), json!({"effect_scene": "squish", "input_image_urls": images}));
     assert_eq!(calls[0].header("authorization"), format!("Key {KEY}"));
-    assert_eq!((calls[0].header("x-fal-disable-fallbacks"), calls[0].header("x-fal-no-retry")), ("true", ""));
+    assert_eq!((calls[0].header("x-app-fal-disable-fallback"), calls[0].header("x-fal-no-retry")), ("true", ""));
 }
 
 #[tokio::test]
@@ -152,6 +152,23 @@ async fn a_request_is_pending_until_the_queue_says_that_it_is_completed() {
         ((200, json!({"queue_position": 1})), r#"unclear: HTTP 200: {"queue_position":1}"#),
     ] {
         assert_eq!(observed(status, never).await, says);
+    }
+}
+
+#[tokio::test]
+async fn what_fal_says_that_it_charged_is_kept() {
+    for (told, units) in [("5.04", Some("5.04")), ("0", Some("0")), ("-1", None), ("NaN", None), ("much", None)] {
+        let remote = Remote::start(move |call| {
+            if call.path.ends_with("/status") {
+                return reply(200, json!({"status": "COMPLETED"}));
+            }
+            with(reply(200, json!({"video": {"url": "https://v/a.mp4"}})), "x-fal-billable-units", told)
+        })
+        .await;
+        let task = TaskId::new("8").unwrap();
+        let observed = gateway(&remote.base).observe(Asked { task: &task, handle: None }).await;
+        let Observed::Seen(seen) = observed else { panic!("{observed:?}") };
+        assert_eq!(seen.units.as_deref(), units, "{told}");
     }
 }
 

@@ -86,8 +86,8 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<Duration>,
     /// Where it sends us, fit to be kept.
     pub(super) location: Option<String>,
-    /// What it calls the request, where the header that was asked for says so.
-    pub(super) request_id: Option<String>,
+    /// Its headers, as they came: read them by [`Line::told`].
+    pub(super) headers: HeaderMap,
     /// How far its clock is ahead of ours, in seconds.
     pub(super) ahead: Option<i64>,
     /// Its body.
@@ -127,7 +127,6 @@ pub(super) struct Line {
     authorization: Option<HeaderValue>,
     request_timeout: Duration,
     query_timeout: Duration,
-    request_id: &'static str,
     clients: Clients,
     wording: Wording,
     heard: AtomicBool,
@@ -135,21 +134,15 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// A line to the remote of `settings`. The key goes out as `Authorization: {scheme} {key}`; `request_id` names the
-    /// header in which the remote says what it calls a request. Nothing is sent.
-    pub(super) fn new(
-        settings: Settings,
-        scheme: &str,
-        request_id: &'static str,
-        clock: Clock,
-    ) -> Result<Self, BuildError> {
+    /// A line to the remote of `settings`. The key goes out as `Authorization: {scheme} {key}`. Nothing is sent.
+    pub(super) fn new(settings: Settings, scheme: &str, clock: Clock) -> Result<Self, BuildError> {
         let Settings { base_url, key, request_timeout, query_timeout } = settings;
         let base = base(&base_url)?;
         let key = key.map(|key| SecretString::from(key.expose_secret().trim()));
         let authorization = key.as_ref().map(|key| authorization(scheme, key)).transpose()?;
         let clients = Clients::new(&base, request_timeout).map_err(BuildError::Client)?;
         let (wording, heard) = (Wording::new(key), AtomicBool::new(false));
-        Ok(Self { base, authorization, request_timeout, query_timeout, request_id, clients, wording, heard, clock })
+        Ok(Self { base, authorization, request_timeout, query_timeout, clients, wording, heard, clock })
     }
 
     /// The base URL.
@@ -169,6 +162,16 @@ impl Line {
     /// `text` as it may be kept.
     pub(super) fn words(&self, text: &str) -> String {
         self.wording.of(text)
+    }
+
+    /// What a header of `answer` says, as it may be kept.
+    pub(super) fn told(&self, answer: &Answer, name: &str) -> Option<String> {
+        self.header(&answer.headers, name)
+    }
+
+    fn header(&self, headers: &HeaderMap, name: &str) -> Option<String> {
+        let text = headers.get(name)?.to_str().ok()?;
+        Some(self.words(text)).filter(|text| !text.is_empty())
     }
 
     /// Sends `body`, once; without an answer, says what became of the request.
@@ -216,15 +219,13 @@ impl Line {
         };
         let response = request.send().await.map_err(Broken::of)?;
         let (status, now) = (response.status().as_u16(), self.clock.now());
-        let headers = response.headers();
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let fit = |name: &str| text(name).map(|text| self.words(text)).filter(|text| !text.is_empty());
-        let (location, request_id) = (fit(LOCATION.as_str()), fit(self.request_id));
-        let (retry_after, ahead) = (http::retry_after(headers, now), ahead(text(DATE.as_str()), now));
+        let headers = response.headers().clone();
+        let (location, date) = (self.header(&headers, LOCATION.as_str()), self.header(&headers, DATE.as_str()));
+        let (retry_after, ahead) = (http::retry_after(&headers, now), ahead(date.as_deref(), now));
         let content = Content::of(&http::read_limited(response, LARGEST_ANSWER).await?);
         let json = matches!(content, Content::Json(_));
         let known = if self.heard.fetch_or(json, Ordering::Relaxed) { Known::Heard } else { Known::Unheard };
-        Ok(Answer { status, retry_after, location, request_id, ahead, content, known })
+        Ok(Answer { status, headers, retry_after, location, ahead, content, known })
     }
 }
 

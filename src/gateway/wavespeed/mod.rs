@@ -1,12 +1,12 @@
 //! `WaveSpeed` (<https://wavespeed.ai>): Kling's effects as predictions.
 //!
-//! Documented: `POST {base}/api/v3/kwaivgi/kling-effects` with `effect_scene` and `image`, the image by its URL or as a data
-//! URI; videos of 5 seconds from one image; every answer as `{code, message, data}` with `code` an HTTP status;
+//! Documented: `POST {base}/api/v3/kwaivgi/kling-effects` with `effect_scene` and `image`, the image by its URL or as a
+//! data URI; videos of 5 seconds from one image; every answer as `{code, message, data}` with `code` an HTTP status;
 //! `GET {base}/api/v3/predictions/{id}/result` with `data.status` of `created`, `processing`, `completed` or `failed`,
-//! `data.outputs[0]` the video, `data.error`, `data.created_at` and `data.timings.inference` in milliseconds. Read in
-//! source: that the client builds the address from the id; that `cancelled`, `timeout` and `deleted` are ends too.
-//! Guessed: how it says that an account has no credits left, and that there is no such prediction (404, or a 400 that
-//! says so).
+//! `data.outputs[0]` the video, `data.error`, `data.created_at` and `data.timings.inference` in milliseconds; that a
+//! failed prediction is paid back within hours. Read in source: that the client builds the address from the id; that
+//! `cancelled`, `timeout` and `deleted` are ends too. Guessed: how it says that an account has no credits left, and
+//! that there is no such prediction (404, or a 400 that says so).
 //!
 //! It takes no reference of ours, lists nothing and looks nothing up: a request whose answer is lost stays in doubt.
 
@@ -55,7 +55,7 @@ pub struct WaveSpeedGateway {
 impl WaveSpeedGateway {
     /// A gateway with these settings. Nothing is sent.
     pub fn new(settings: Settings, clock: Clock) -> Result<Self, BuildError> {
-        Ok(Self { line: Line::new(settings, "Bearer", REQUEST_ID, clock)? })
+        Ok(Self { line: Line::new(settings, "Bearer", clock)? })
     }
 
     async fn order(&self, order: Order<'_>) -> Submitted {
@@ -66,22 +66,25 @@ impl WaveSpeedGateway {
         let body = Body::new().text("effect_scene", &order.effect.scene).picture("image", picture);
         let url = self.line.at(API.into_iter().chain(["kwaivgi", "kling-effects"]));
         match self.line.post(url, HeaderMap::new(), body).await {
-            Ok(answer) => self.taken(by_code(answer)),
+            Ok(answer) => self.taken(&by_code(answer)),
             Err(submitted) => submitted,
         }
     }
 
     /// What became of a request that was answered with `answer`.
-    fn taken(&self, answer: Answer) -> Submitted {
-        let said = self.said(&answer);
+    fn taken(&self, answer: &Answer) -> Submitted {
+        let said = self.said(answer);
         match prediction(&answer.content).and_then(|data| text(data, "id")) {
             Some(id) if answer.is_success() => match TaskId::new(id) {
-                Ok(task) => Submitted::Accepted(Accepted { task, request_id: answer.request_id, handle: None }),
+                Ok(task) => {
+                    let request_id = self.line.told(answer, REQUEST_ID);
+                    Submitted::Accepted(Accepted { task, request_id, handle: None })
+                }
                 Err(_) => not_understood(answer.status, said.words),
             },
             // A prediction in an answer that is no success: something was made, whatever the status says.
             Some(_) => not_understood(answer.status, said.words),
-            None => not_taken(&answer, said),
+            None => not_taken(answer, said),
         }
     }
 

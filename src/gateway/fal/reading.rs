@@ -69,7 +69,8 @@ pub(super) fn ended(task: &TaskId, queued: Queued<'_>, result: &Answer, remote: 
     let said = said(&result.content, remote);
     let Content::Json(body) = &result.content else { return not_told(result, &said) };
     let video = || body.get("video")?.get("url")?.as_str().and_then(link);
-    let units = remote.told(result, UNITS).filter(|units| units.parse::<f64>().is_ok_and(|units| units >= 0.0));
+    let units =
+        remote.told(result, UNITS).filter(|units| units.parse::<f64>().is_ok_and(|units| (0.0..1e9).contains(&units)));
     let seen = |progress| {
         let (task, units, took) = (task.clone(), units.clone(), queued.took());
         Observed::Seen(Observation { task, client_ref: None, progress, took, units, created_at: None })

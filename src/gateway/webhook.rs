@@ -223,6 +223,16 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_secret_signs_nothing() {
+        let empty = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b""), b"i.1758798328.{}");
+        let (base64, hex) = (format!("v1,{}", STANDARD.encode(empty.as_ref())), format!("v3,{}", hex(empty.as_ref())));
+        let secrets = ["", "whsec_"].map(SecretString::from);
+        let now = at(1_758_798_328);
+        assert_eq!(verify_standard(&secrets, "i", "1758798328", &base64, b"{}", now), Err(Unsigned));
+        assert_eq!(verify_wavespeed(&secrets, "i", "1758798328", &hex, b"{}", now), Err(Unsigned));
+    }
+
+    #[test]
     fn wavespeed_signs_in_hex_under_the_text_of_its_secret() {
         let (secret, id, body) =
             ("whsec_e9EE3BdyXSxcB4ZyZUKjQUEoQX4sF9P1+eMpb/KluCM=", "45b392b2", b"{\"id\":\"45b392b2\"}");

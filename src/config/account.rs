@@ -76,9 +76,9 @@ impl AccountSettings {
 /// All accounts that the layers describe: those of the tables, but for flags or variables that name a gateway and so
 /// describe another one.
 pub(super) fn settle(layers: &[Layer]) -> Result<Vec<AccountSettings>, ConfigError> {
-    let (named, tables): (Vec<&Layer>, Vec<&Layer>) =
+    let (above, tables): (Vec<&Layer>, Vec<&Layer>) =
         (layers.iter().skip(1).collect(), layers.iter().flat_map(Layer::accounts).collect());
-    let elsewhere = named.iter().any(|layer| layer.get(Key::Gateway).is_some());
+    let elsewhere = above.iter().any(|layer| layer.get(Key::Gateway).is_some());
     if tables.is_empty() || elsewhere {
         let find = Find::over(layers.iter().collect());
         let variables = secret::Variables::default();
@@ -90,7 +90,7 @@ pub(super) fn settle(layers: &[Layer]) -> Result<Vec<AccountSettings>, ConfigErr
         // The file, then the account's own table, then variables and flags.
         let mut over: Vec<&Layer> = layers.iter().take(1).collect();
         over.push(table);
-        over.extend(&named);
+        over.extend(&above);
         let own = Find::over(vec![table]);
         let Some((origin, name)) = table.get(Key::Account) else {
             return Err(ConfigError::NoName { origin: table.origin().to_owned() });
@@ -106,12 +106,12 @@ pub(super) fn settle(layers: &[Layer]) -> Result<Vec<AccountSettings>, ConfigErr
     if let Some(twice) = names.iter().enumerate().find(|(place, name)| names[..*place].contains(name)) {
         return Err(ConfigError::NamedTwice { name: (*twice.1).clone() });
     }
-    chosen(accounts, &named)
+    chosen(accounts, &above)
 }
 
 /// Those that `--account` names, where it does.
-fn chosen(accounts: Vec<AccountSettings>, named: &[&Layer]) -> Result<Vec<AccountSettings>, ConfigError> {
-    let Some((origin, wanted)) = named.iter().rev().find_map(|layer| layer.get(Key::Account)) else {
+fn chosen(accounts: Vec<AccountSettings>, above: &[&Layer]) -> Result<Vec<AccountSettings>, ConfigError> {
+    let Some((origin, wanted)) = above.iter().rev().find_map(|layer| layer.get(Key::Account)) else {
         return Ok(accounts);
     };
     let known: Vec<String> =

@@ -5,12 +5,16 @@
 
 #[cfg(test)]
 pub mod contract;
+pub mod fal;
 pub mod http;
 pub mod kling;
 mod preset;
+mod rest;
 #[cfg(test)]
 pub mod scripted;
 mod spec;
+pub mod wavespeed;
+pub mod webhook;
 mod words;
 
 use std::fmt;

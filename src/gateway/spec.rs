@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::fal::FalGateway;
 use super::kling::{self, KlingGateway};
 use super::preset::MANY;
-use super::{Capabilities, Gateway, Preset, Region, http};
+use super::wavespeed::WaveSpeedGateway;
+use super::{Capabilities, Gateway, Preset, Region, http, rest};
 use crate::pace::Clock;
 
 /// What shows a remote who asks. `Debug` tells the kind and no secret.
@@ -169,12 +171,6 @@ pub enum BuildError {
     /// The HTTP client could not be made: no certificates on this machine, or an unusable proxy.
     #[error("the HTTP client could not be made")]
     Client(#[source] reqwest::Error),
-    /// This program was built without such gateways.
-    #[error("gateways of the kind {preset} are not built into this program")]
-    NotBuilt {
-        /// Its kind.
-        preset: Preset,
-    },
 }
 
 impl BuildError {
@@ -203,7 +199,6 @@ impl BuildError {
             Self::Client(_) => {
                 "install the system's root certificates (ca-certificates), and look at HTTPS_PROXY".to_owned()
             }
-            Self::NotBuilt { .. } => return None,
         })
     }
 }
@@ -224,9 +219,16 @@ pub fn build(spec: Spec, clock: Clock) -> Result<Built, BuildError> {
         Preset::Simulator | Preset::Kling | Preset::KlingCompatible | Preset::CometApi | Preset::Kkiai => {
             Arc::new(KlingGateway::new(kling_settings(spec, base_url.clone()), clock)?)
         }
-        Preset::Fal | Preset::WaveSpeed => return Err(BuildError::NotBuilt { preset }),
+        Preset::Fal => Arc::new(FalGateway::new(rest_settings(&spec, &base_url), clock)?),
+        Preset::WaveSpeed => Arc::new(WaveSpeedGateway::new(rest_settings(&spec, &base_url), clock)?),
     };
     Ok(Built { gateway, base_url })
+}
+
+/// The settings of a vendor with a protocol of its own.
+fn rest_settings(spec: &Spec, base_url: &str) -> rest::Settings {
+    let key = if let Credentials::Key(key) = &spec.credentials { Some(key.clone()) } else { None };
+    rest::Settings { request_timeout: spec.request_timeout, ..rest::Settings::new(base_url, key) }
 }
 
 /// The settings of everything that speaks Kling's wire format.

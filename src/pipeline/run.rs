@@ -169,12 +169,12 @@ fn pools(lanes: &[LaneSettings]) -> HashMap<&str, Arc<Slots>> {
 async fn outcome_of(shared: &Shared, ended: Ended, batch: Option<BatchId>) -> Result<Outcome, RecordError> {
     let store = shared.parts.ledger.store();
     let pauses = shared.lanes.iter().filter_map(|lane| Some((lane.name().clone(), lane.pause.borrow().clone()?)));
-    let paused = shared.guard.paused();
+    let closed = shared.guard.paused();
     let dear = shared.guard.has_dear();
     let mut left: Vec<LeftBehind> = Vec::new();
     for group in store.groups(batch).await?.into_iter().filter(|group| group.state == StateCode::Planned) {
         let scene = (group.batch, group.scene.clone());
-        let kept_by = match paused.iter().find(|closed| closed.scene == scene) {
+        let kept_by = match closed.iter().find(|closed| closed.scene == scene) {
             Some(closed) => KeptBy::Scene(closed.words.clone()),
             None if dear => KeptBy::Budget,
             None => KeptBy::Accounts,

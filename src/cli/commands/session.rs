@@ -218,7 +218,7 @@ impl Close<'_> {
         };
         match exit {
             Exit::Paused => {
-                next.push("nightreel doctor   (what is wrong with the account), then the same command".to_owned())
+                next.push("nightreel doctor   (what is wrong with the account), then the same command".to_owned());
             }
             Exit::Empty => next.push("top the account up, then run the same command again".to_owned()),
             Exit::Budget => next.push("the same command with a larger --budget".to_owned()),

@@ -1,7 +1,8 @@
 //! One wire protocol each behind one trait: what it takes to ask a remote for videos.
 //!
 //! Every remote answer and every transport error is classified here, once, into what nightreel does about it. Nobody
-//! else looks at a status code. A gateway never retries, never waits and never decides: it says what happened.
+//! else looks at a status code. A gateway never retries (but for a request that was refused for its short-lived token
+//! alone), never waits and never decides: it says what happened.
 
 #[cfg(test)]
 pub mod contract;
@@ -283,7 +284,7 @@ pub trait Gateway: fmt::Debug + Send + Sync {
     /// Asks for several tasks by their ids in one request, at most [`Capabilities::many`] of them. A task that is not
     /// among those that come back is asked for by itself. Only where [`Capabilities::many`]; else `Unclear`.
     ///
-    /// A fast way that may turn out not to be there: from then on it is `Unclear` at once, though the capability, which
+    /// A fast way that may turn out not to be there, or to know none of the tasks: from then on it is `Unclear` at once, though the capability, which
     /// never changes, says that it is worth trying. Whoever asks then asks for each task by itself.
     fn observe_many<'a>(&'a self, _tasks: &'a [TaskId]) -> BoxFuture<'a, Listed> {
         let words = "this gateway cannot be asked for several tasks at once".to_owned();

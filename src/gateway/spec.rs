@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Url;
 use secrecy::SecretString;
 
 use super::fal::FalGateway;
@@ -217,7 +218,7 @@ pub fn build(spec: Spec, clock: Clock) -> Result<Built, BuildError> {
     }
     let gateway: Arc<dyn Gateway> = match preset {
         Preset::Simulator | Preset::Kling | Preset::KlingCompatible | Preset::CometApi | Preset::Kkiai => {
-            Arc::new(KlingGateway::new(kling_settings(spec, base_url.clone()), clock)?)
+            Arc::new(KlingGateway::new(kling_settings(spec, &base, base_url.clone()), clock)?)
         }
         Preset::Fal => Arc::new(FalGateway::new(rest_settings(&spec, &base_url), clock)?),
         Preset::WaveSpeed => Arc::new(WaveSpeedGateway::new(rest_settings(&spec, &base_url), clock)?),
@@ -232,7 +233,7 @@ fn rest_settings(spec: &Spec, base_url: &str) -> rest::Settings {
 }
 
 /// The settings of everything that speaks Kling's wire format.
-fn kling_settings(spec: Spec, base_url: String) -> kling::Settings {
+fn kling_settings(spec: Spec, base: &Url, base_url: String) -> kling::Settings {
     let preset = spec.preset;
     let mut capabilities = spec.overrides.over(preset.capabilities());
     if matches!(spec.credentials, Credentials::AccessKey { .. }) {
@@ -251,7 +252,7 @@ fn kling_settings(spec: Spec, base_url: String) -> kling::Settings {
     };
     let account = match preset {
         Preset::Simulator | Preset::Kling => kling::Account::Kling,
-        Preset::CometApi => kling::Account::Comet { token: spec.account_token, quota: kling::COMET_QUOTA.to_owned() },
+        Preset::CometApi => kling::Account::Comet { token: spec.account_token, quota: comet_quota(base) },
         Preset::KlingCompatible | Preset::Kkiai | Preset::Fal | Preset::WaveSpeed => kling::Account::Silent,
     };
     kling::Settings {
@@ -263,6 +264,17 @@ fn kling_settings(spec: Spec, base_url: String) -> kling::Settings {
         request_timeout: spec.request_timeout,
         query_timeout: kling::Settings::QUERY_TIMEOUT,
     }
+}
+
+/// Where `CometAPI` tells what is left: a host of its own (documented). Where somebody else stands in for it, nobody but
+/// that one is shown the key.
+fn comet_quota(base: &Url) -> String {
+    if base.host_str() == Some("api.cometapi.com") {
+        return kling::COMET_QUOTA.to_owned();
+    }
+    let mut there = base.clone();
+    there.set_path("/user/quota");
+    there.into()
 }
 
 #[cfg(test)]
@@ -327,6 +339,14 @@ mod tests {
         assert_eq!(able(Spec { overrides, credentials: pair(), ..kling() }).many, None);
         let comet = Spec { overrides, credentials: key(), ..Spec::new(Preset::CometApi) };
         assert_eq!(able(comet), Capabilities { many: Some(MANY), ..Capabilities::default() });
+    }
+
+    #[test]
+    fn whoever_stands_in_for_cometapi_is_the_only_one_who_is_shown_the_key() {
+        let quota = |base: &str| comet_quota(&Url::parse(base).unwrap());
+        let own = Preset::CometApi.default_base_url(Region::default()).unwrap();
+        assert_eq!(quota(own), "https://query.cometapi.com/user/quota");
+        assert_eq!(quota("http://127.0.0.1:8080/kling"), "http://127.0.0.1:8080/user/quota");
     }
 
     #[test]

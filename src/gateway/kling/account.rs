@@ -203,15 +203,25 @@ impl KlingGateway {
         match shape {
             Shape::Tasks(records) if answer.is_success() => {
                 let seen = records.into_iter().filter_map(|record| self.observation(record));
-                Ok(Listed::Page(seen.filter(|seen| ids.contains(&seen.task.as_str())).collect()))
+                let seen: Vec<Observation> = seen.filter(|seen| ids.contains(&seen.task.as_str())).collect();
+                if seen.is_empty() {
+                    // Whether it knows effects at all is not documented.
+                    self.ask_one_by_one();
+                }
+                Ok(Listed::Page(seen))
             }
             shape if is_not_there(&answer, &shape) => {
-                self.many_is_off.store(true, Ordering::Relaxed);
-                tracing::debug!("this gateway does not tell of several tasks at once: they are asked for one by one");
+                self.ask_one_by_one();
                 Err(unclear("this gateway does not tell of several tasks at once".to_owned()))
             }
             shape => Err(classify::no_task(&answer, &shape, &self.wire.wording)),
         }
+    }
+
+    /// From now on nobody is asked for several tasks at once.
+    fn ask_one_by_one(&self) {
+        self.many_is_off.store(true, Ordering::Relaxed);
+        tracing::debug!("this gateway does not tell of several tasks at once: they are asked for one by one");
     }
 
     /// The address of what stands beside the tasks, not under `/v1` (documented).

@@ -1,7 +1,8 @@
 //! The one adapter for everything that speaks Kling's wire format: Kling itself, the simulator, and the gateways that
 //! differ from it in address, in key and, from answer to answer, in the envelope.
 //!
-//! It sends one request per call and says what became of it. It knows `/v1/videos/effects` and nothing else of the API.
+//! It sends one request per call (one more where nothing but a short-lived token was refused) and says what became of it.
+//! Of the API it knows `/v1/videos/effects`, and, as extras, the questions about the account.
 
 mod account;
 mod auth;

@@ -163,10 +163,16 @@ async fn several_tasks_are_asked_for_once_in_vain_and_never_again() {
         assert_eq!(asked(&heard), ["GET /kling/tasks?task_ids=8,11"]);
         assert_eq!(gateway.capabilities().many, Some(20));
     }
+    // It knows the question, and none of the tasks.
+    let (base, heard) = remote(200, r#"{"code":0,"data":[{"id":"other","status":"processing"}]}"#).await;
+    let blind = kling(&base);
+    let tasks = [TaskId::new("8").unwrap()];
+    assert_eq!(blind.observe_many(&tasks).await, Listed::Page(Vec::new()));
+    assert!(matches!(blind.observe_many(&tasks).await, Listed::Unclear { .. }));
+    assert_eq!(asked(&heard).len(), 1);
     // A bad moment is none.
     let (base, heard) = remote(502, "<html><title>502</title></html>").await;
     let gateway = kling(&base);
-    let tasks = [TaskId::new("8").unwrap()];
     gateway.observe_many(&tasks).await;
     gateway.observe_many(&tasks).await;
     assert_eq!(asked(&heard).len(), 2);

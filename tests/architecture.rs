@@ -16,12 +16,13 @@ const LEVELS: [&[&str]; 7] = [
 ];
 
 /// Which crate may appear where.
-const CRATES: [(&str, &[&str]); 11] = [
+const CRATES: [(&str, &[&str]); 12] = [
     ("csv", &["catalogue/", "manifest/", "report/"]),
     ("clap", &["cli/"]),
     ("comfy_table", &["cli/", "report/"]),
     ("governor", &["pace/"]),
     ("reqwest", &["gateway/", "pipeline/download", "simulator/"]),
+    ("ring", &["gateway/", "simulator/"]),
     ("rusqlite", &["store/sqlite"]),
     ("axum", &["serve/", "simulator/"]),
     ("tracing_subscriber", &["cli/"]),

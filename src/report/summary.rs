@@ -76,6 +76,12 @@ pub enum Show {
     All,
 }
 
+/// A cause as others share it: without what the remote calls this one request.
+fn plain(cause: &FailureCause) -> String {
+    let words = cause.to_string();
+    words.split_once(" (request id: ").map_or(words.clone(), |(shared, _)| shared.to_owned())
+}
+
 impl Summary {
     /// Gathers how things stand, in one batch or in all.
     pub async fn gather(store: &dyn Store, batch: Option<BatchId>, show: Show) -> Result<Self, StoreError> {
@@ -98,7 +104,7 @@ impl Summary {
                     if let (FailureCause::TaskFailed { .. }, Some(price)) = (cause, price) {
                         *refunded.entry(price.currency.clone()).or_default() += price.amount;
                     }
-                    let (rows, named) = failures.entry(cause.to_string()).or_default();
+                    let (rows, named) = failures.entry(plain(cause)).or_default();
                     *rows += 1;
                     if named.len() < NAMED {
                         named.push(job.label.clone());

@@ -79,8 +79,11 @@ Examples:
   nightreel run wedding.csv --gateway kling-compatible --base-url https://gateway.example/kling \\
       --rate 20/min --in-flight 5 --out videos")]
     Run(Run),
-    /// Find every problem of a manifest, and say what a run would do; spends nothing
-    #[command(after_help = "Example:\n  nightreel check wedding.csv")]
+    /// Find every problem of a manifest, and say what a run would do, cost and take; spends nothing
+    #[command(after_help = "\
+Examples:
+  nightreel check wedding.csv
+  nightreel check wedding.csv --gateway kling --rate 20/min --in-flight 5 --budget 50")]
     Check(Check),
     /// Say what was made, what failed and why, what is in doubt
     #[command(after_help = "Example:\n  nightreel status --json")]
@@ -167,18 +170,8 @@ pub(crate) struct Run {
     pub(crate) remote: Remote,
     #[command(flatten)]
     pub(crate) output: Output,
-    /// Requests that may be paid, in a time: 20/min, 5/s [default: 60/min]
-    #[arg(long, value_name = "RATE", help_heading = "Remote")]
-    rate: Option<String>,
-    /// Parallel generations [default: 5]
-    #[arg(long, value_name = "N", help_heading = "Remote")]
-    in_flight: Option<String>,
-    /// The most that may be paid in all runs of the batch, in the currency of the prices, such as 50
-    #[arg(long, value_name = "AMOUNT", help_heading = "Money")]
-    budget: Option<String>,
-    /// Rows of each scene that must be made before the rest of it is sent; 0 for none [default: 2]
-    #[arg(long, value_name = "ROWS", help_heading = "Money")]
-    canary: Option<String>,
+    #[command(flatten)]
+    pacing: Pacing,
     /// How many of the last tasks may fail before their scene or account is paused, or off [default: 50%]
     #[arg(long, value_name = "PERCENT", help_heading = "Money")]
     max_failures: Option<String>,
@@ -191,6 +184,23 @@ pub(crate) struct Run {
     /// Send rows that were paid for in another batch of this ledger already
     #[arg(long, help_heading = "Money")]
     pub(crate) allow_repeat: bool,
+}
+
+/// How fast rows are sent, and how many of them.
+#[derive(Debug, Args)]
+pub(crate) struct Pacing {
+    /// Requests that may be paid, in a time: 20/min, 5/s [default: 60/min]
+    #[arg(long, value_name = "RATE", help_heading = "Remote")]
+    rate: Option<String>,
+    /// Parallel generations [default: 5]
+    #[arg(long, value_name = "N", help_heading = "Remote")]
+    in_flight: Option<String>,
+    /// The most that may be paid in all runs of the batch, in the currency of the prices, such as 50
+    #[arg(long, value_name = "AMOUNT", help_heading = "Money")]
+    budget: Option<String>,
+    /// Rows of each scene that must be made before the rest of it is sent; 0 for none [default: 2]
+    #[arg(long, value_name = "ROWS", help_heading = "Money")]
+    canary: Option<String>,
 }
 
 /// Where videos go.
@@ -213,6 +223,10 @@ pub(crate) struct Check {
     /// The batch's name [default: the manifest's name]
     #[arg(long, value_name = "NAME")]
     pub(crate) batch: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
+    #[command(flatten)]
+    pacing: Pacing,
     #[command(flatten)]
     output: Output,
 }
@@ -299,14 +313,15 @@ impl Cli {
             Verb::Run(run) => {
                 flags.extend(run.remote.flags());
                 flags.extend(run.output.flags());
-                flags.push((Key::Rate, run.rate.clone()));
-                flags.push((Key::InFlight, run.in_flight.clone()));
+                flags.extend(run.pacing.flags());
                 flags.push((Key::InDoubt, run.in_doubt.clone()));
-                flags.push((Key::Budget, run.budget.clone()));
-                flags.push((Key::Canary, run.canary.clone()));
                 flags.push((Key::MaxFailures, run.max_failures.clone()));
             }
-            Verb::Check(check) => flags.extend(check.output.flags()),
+            Verb::Check(check) => {
+                flags.extend(check.remote.flags());
+                flags.extend(check.pacing.flags());
+                flags.extend(check.output.flags());
+            }
             Verb::Collect(collect) => flags.extend(collect.remote.flags()),
             Verb::Status(_)
             | Verb::Resolve(_)
@@ -331,6 +346,17 @@ impl Remote {
             (Key::Deadline, self.deadline.clone()),
             (Key::SettleAfter, self.settle_after.clone()),
             (Key::Downloads, self.downloads.clone()),
+        ]
+    }
+}
+
+impl Pacing {
+    fn flags(&self) -> Vec<(Key, Option<String>)> {
+        vec![
+            (Key::Rate, self.rate.clone()),
+            (Key::InFlight, self.in_flight.clone()),
+            (Key::Budget, self.budget.clone()),
+            (Key::Canary, self.canary.clone()),
         ]
     }
 }

@@ -10,6 +10,7 @@ use crate::ledger::Ledger;
 use crate::pace::Clock;
 use crate::pipeline::download::Downloader;
 use crate::pipeline::{LaneSettings, Parts, Trees};
+use crate::plan::{Sender, Senders};
 use crate::simulator::{self, Simulator};
 use crate::sink::{LocalSink, Sink};
 use crate::store::sqlite::SqliteStore;
@@ -104,6 +105,67 @@ pub(super) async fn remotes(settings: &Settings, opened: &Opened) -> Result<Remo
         });
     }
     Ok(remotes)
+}
+
+/// An account as far as it is known without its key.
+pub(super) struct Known<'a> {
+    pub(super) settings: &'a AccountSettings,
+    /// Its gateway, where the settings or the ledger name one.
+    pub(super) preset: Option<Preset>,
+    /// Its name, where it has a gateway.
+    pub(super) name: Option<AccountName>,
+    /// Whether it is the simulator within this process.
+    pub(super) embedded: bool,
+}
+
+/// The accounts of the settings. One without a gateway is the one that the ledger knows, when it knows just one; else it
+/// stands for any.
+pub(super) async fn known_accounts<'a>(
+    settings: &'a Settings,
+    store: Option<&dyn Store>,
+) -> Result<Vec<Known<'a>>, Failure> {
+    let mut known = Vec::new();
+    for account in &settings.accounts {
+        let place = match (account.preset, store) {
+            (Some(preset), _) => Some(Place { preset, base_url: account.base_url.clone(), name: account.name.clone() }),
+            (None, Some(store)) => match store.accounts().await?.as_slice() {
+                [only] if account.name.as_ref().is_none_or(|name| *name == only.name) => {
+                    Some(place_of(account, store).await?)
+                }
+                _ => None,
+            },
+            (None, None) => None,
+        };
+        known.push(match place {
+            Some(Place { preset, base_url, name }) => {
+                let embedded = preset == Preset::Simulator && base_url.is_none();
+                let base_url = base_url.or_else(|| preset.default_base_url(account.region).map(str::to_owned));
+                let name = match name {
+                    Some(name) => name,
+                    None => account_name(preset, account.region, base_url.as_ref())?,
+                };
+                Known { settings: account, preset: Some(preset), name: Some(name), embedded }
+            }
+            None => Known { settings: account, preset: None, name: None, embedded: false },
+        });
+    }
+    Ok(known)
+}
+
+/// Who could send the rows of a manifest. What rows may name is known where a gateway is configured.
+pub(super) fn senders(settings: &Settings, known: &[Known<'_>]) -> Senders {
+    let sender = |known: &Known<'_>| Sender {
+        name: known.name.clone(),
+        preset: known.preset,
+        parameters: known.settings.parameters,
+        prices: known.settings.prices.clone(),
+    };
+    let configured =
+        known.iter().filter(|known| known.settings.preset.is_some()).filter_map(|known| known.name.clone());
+    let mut named: Vec<AccountName> = settings.tables.iter().cloned().chain(configured).collect();
+    named.sort();
+    named.dedup();
+    Senders { at_work: known.iter().map(sender).collect(), named }
 }
 
 /// Which remote an account is.

@@ -1,6 +1,7 @@
 //! The accounts that pay: from `[[account]]` tables, or one that is described by flags, variables and the file's own settings.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,6 +57,11 @@ pub struct AccountSettings {
 }
 
 impl AccountSettings {
+    /// The rate where none is set: 60/min.
+    pub const RATE: Rate = Rate::per_minute(NonZeroU32::MIN.saturating_add(59));
+    /// Parallel generations where no number is set: 5.
+    pub const IN_FLIGHT: usize = 5;
+
     /// The description of its gateway, which is of the kind `preset` at `base_url`.
     #[must_use]
     pub fn spec(&self, preset: Preset, base_url: Option<String>) -> Spec {
@@ -109,6 +115,12 @@ pub(super) fn settle(layers: &[Layer]) -> Result<Vec<AccountSettings>, ConfigErr
     chosen(accounts, &above)
 }
 
+/// The names of all tables.
+pub(super) fn tables(layers: &[Layer]) -> Vec<AccountName> {
+    let names = layers.iter().flat_map(Layer::accounts).filter_map(|table| table.get(Key::Account));
+    names.filter_map(|(_, name)| AccountName::new(name).ok()).collect()
+}
+
 /// Those that `--account` names, where it does.
 fn chosen(accounts: Vec<AccountSettings>, above: &[&Layer]) -> Result<Vec<AccountSettings>, ConfigError> {
     let Some((origin, wanted)) = above.iter().rev().find_map(|layer| layer.get(Key::Account)) else {
@@ -152,7 +164,6 @@ fn one(
         (None, _, _) => return Err(ConfigError::HalfAPair { name }),
     };
     let rate = |text: &str| text.parse::<Rate>().ok();
-    let minute = Rate::per_minute(std::num::NonZeroU32::MIN.saturating_add(59));
     Ok(AccountSettings {
         name,
         preset,
@@ -168,8 +179,8 @@ fn one(
         },
         parameters: find.parse(Key::Parameters, parameters, "all, none or preset")?.unwrap_or_default(),
         request_timeout: find.span(Key::RequestTimeout)?.unwrap_or(Duration::from_mins(2)),
-        rate: find.parse(Key::Rate, rate, "a rate such as 20/min, 5/s or 300/h")?.unwrap_or(minute),
-        in_flight: find.count(Key::InFlight, 10_000)?.unwrap_or(5),
+        rate: find.parse(Key::Rate, rate, "a rate such as 20/min, 5/s or 300/h")?.unwrap_or(AccountSettings::RATE),
+        in_flight: find.count(Key::InFlight, 10_000)?.unwrap_or(AccountSettings::IN_FLIGHT),
         min_poll: find.span(Key::MinPoll)?,
         in_doubt: find.parse(Key::InDoubt, in_doubt, "hold or resend")?.unwrap_or_default(),
         weight: find.count(Key::Weight, 1000)?.and_then(|weight| u32::try_from(weight).ok()).unwrap_or(1),

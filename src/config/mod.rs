@@ -95,6 +95,8 @@ pub enum LogFormat {
 pub struct Settings {
     /// The accounts that pay; at least one, perhaps without a gateway.
     pub accounts: Vec<AccountSettings>,
+    /// The names of all `[[account]]` tables, those that are not chosen too: rows may name them.
+    pub tables: Vec<AccountName>,
     /// The output tree. Default `videos`.
     pub out: PathBuf,
     /// Whether the output tree was named, or is the default.
@@ -130,6 +132,7 @@ impl Settings {
         let canary = |text: &str| text.parse::<u64>().ok().filter(|rows| *rows <= 1000);
         Ok(Self {
             accounts: account::settle(layers)?,
+            tables: account::tables(layers),
             out: text(Key::Out, "videos").into(),
             out_named: find.text(Key::Out).is_some(),
             state: text(Key::State, "state/nightreel.db").into(),

@@ -1,8 +1,11 @@
 //! Rows that clash with one another: repeated, or with the same output name. Memory stays the same however long the
 //! manifest is: what has to be compared is kept as digests, in a file once there are many, and compared in portions.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+
+use crate::manifest::Problem;
 
 /// Records held before they go to a file, and compared at a time.
 const PORTION: usize = 250_000;
@@ -77,6 +80,40 @@ impl Clashes {
         }
         Ok((found, total))
     }
+}
+
+/// The problems of rows that clash with one another, at most `most` of each kind by name, and how many more there are.
+pub(super) fn clashing(
+    ids: Clashes,
+    contents: Clashes,
+    outputs: Clashes,
+    most: usize,
+) -> std::io::Result<(Vec<Problem>, u64)> {
+    let mut repeated = HashSet::new();
+    let mut problems = Vec::new();
+    let (found, total) = ids.repeated(most)?;
+    let mut beyond = total - found.len() as u64;
+    for (line, first) in found {
+        repeated.insert(line);
+        let what = format!("the id stands on line {first} already");
+        problems.push(Problem::new(line, "id", what, "", "an id of its own for every row"));
+    }
+    let (found, total) = contents.repeated(most)?;
+    beyond += total - found.len() as u64;
+    for (line, first) in found {
+        repeated.insert(line);
+        let what = format!("the row asks for the same video as line {first}");
+        let expected = "one row for each video, or an id for each row to have both made";
+        problems.push(Problem::whole(line, what, "", expected));
+    }
+    // A row that stands twice has the same name twice: that is told once.
+    let (found, _) = outputs.repeated(most)?;
+    for (line, first) in found.into_iter().filter(|(line, _)| !repeated.contains(line)) {
+        let what = format!("its video has the same name as that of line {first}");
+        let expected = "another output, or a name template that tells rows apart";
+        problems.push(Problem::new(line, "output", what, "", expected));
+    }
+    Ok((problems, beyond))
 }
 
 #[cfg(test)]

@@ -2,7 +2,12 @@
 //! changes nothing; a survey of a million rows holds a thousand of them at a time.
 
 mod crosscheck;
+mod estimate;
+mod load;
 mod prepare;
+mod sender;
+mod step;
+mod warned;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -10,13 +15,19 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::domain::{AccountName, BatchName, Digest, Effect, JobId, OutputKey, RowKey, StateCode};
+use crate::domain::{AccountName, BatchName, Digest, RowKey, StateCode};
 use crate::manifest::{Manifest, OpenError, Opened, Problem};
 use crate::sink::{BadTemplate, NameTemplate};
 use crate::store::{Batch, Known, NewJob, Store, StoreError};
 
 use crosscheck::Clashes;
+pub use estimate::{Pace, USUAL_TASK, expected, usual};
+use load::Kinds;
+pub use load::{Bound, Cost, Load};
 use prepare::{Candidate, Preparer};
+pub use sender::{Sender, Senders};
+pub use step::{Paid, Step};
+pub use warned::{Decided, SentWarning, Warned, Warning};
 
 /// Rows that are held at a time.
 const CHUNK: usize = 1000;
@@ -60,6 +71,8 @@ pub struct Ask {
     pub out: PathBuf,
     /// The template of output names.
     pub template: String,
+    /// Who could send the rows.
+    pub senders: Senders,
     /// Whether to remember which planned rows the manifest has, to find those that it has no more.
     pub remember: Remember,
 }
@@ -71,47 +84,6 @@ pub enum Remember {
     Planned,
     /// It does not.
     Nothing,
-}
-
-/// What would be done with one row.
-#[derive(Debug, Clone)]
-pub enum Step {
-    /// It is new.
-    Add(NewJob),
-    /// It asks for something else than the ledger has for it.
-    Change {
-        /// The job.
-        job: JobId,
-        /// What it asks for now.
-        effect: Effect,
-        /// The digest of that.
-        content: Digest,
-        /// Whether something may have been paid for it.
-        paid: Paid,
-    },
-    /// It is for another account.
-    Route {
-        /// The job.
-        job: JobId,
-        /// The only account that may send it; `None` for any.
-        account: Option<AccountName>,
-    },
-    /// Its video goes elsewhere, and is not there yet.
-    Move {
-        /// The job.
-        job: JobId,
-        /// Where.
-        output: OutputKey,
-    },
-}
-
-/// Whether something may have been paid for a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paid {
-    /// Certainly nothing.
-    Never,
-    /// Perhaps.
-    Perhaps,
 }
 
 /// What a survey found.
@@ -148,6 +120,13 @@ pub struct Plan {
     pub problems: Vec<Problem>,
     /// How many problems there are.
     pub problem_count: u64,
+    /// What there is to say of rows that a run would send, each thing once; the first thousand.
+    pub warnings: Vec<Warned>,
+    /// Rows of which other things are to be said.
+    pub warned_beyond: u64,
+    /// What a run would send, and what that would probably cost.
+    #[serde(skip)]
+    pub load: Load,
     /// The manifest's own columns.
     pub columns: Vec<String>,
     /// Keys of rows that are planned or new, where they were to be remembered.
@@ -165,6 +144,7 @@ pub struct Survey {
     ids: Clashes,
     contents: Clashes,
     outputs: Clashes,
+    kinds: Kinds,
 }
 
 impl Survey {
@@ -189,7 +169,8 @@ impl Survey {
         plan.columns.clone_from(&columns);
         let preparer = Arc::new(Preparer::new(&ask.manifest, ask.name.clone(), template, columns));
         let (ids, contents, outputs) = (Clashes::default(), Clashes::default(), Clashes::default());
-        Ok(Self { ask, manifest, preparer, plan, ids, contents, outputs })
+        let kinds = Kinds::default();
+        Ok(Self { ask, manifest, preparer, plan, ids, contents, outputs, kinds })
     }
 
     /// What would be done with the next rows; `None` at the end. Rows that stay as they are need no step.
@@ -212,35 +193,13 @@ impl Survey {
 
     /// What was found, with the rows that clash with one another.
     pub async fn finish(self) -> Result<Plan, SurveyError> {
-        let Self { mut plan, ids, contents, outputs, .. } = self;
-        let compare = move || {
-            let mut repeated = HashSet::new();
-            let mut problems = Vec::new();
-            let (found, total) = ids.repeated(KEPT)?;
-            let mut beyond = total - found.len() as u64;
-            for (line, first) in found {
-                repeated.insert(line);
-                let what = format!("the id stands on line {first} already");
-                problems.push(Problem::new(line, "id", what, "", "an id of its own for every row"));
-            }
-            let (found, total) = contents.repeated(KEPT)?;
-            beyond += total - found.len() as u64;
-            for (line, first) in found {
-                repeated.insert(line);
-                let what = format!("the row asks for the same video as line {first}");
-                let expected = "one row for each video, or an id for each row to have both made";
-                problems.push(Problem::whole(line, what, "", expected));
-            }
-            // A row that stands twice has the same name twice: that is told once.
-            let (found, _) = outputs.repeated(KEPT)?;
-            for (line, first) in found.into_iter().filter(|(line, _)| !repeated.contains(line)) {
-                let what = format!("its video has the same name as that of line {first}");
-                let expected = "another output, or a name template that tells rows apart";
-                problems.push(Problem::new(line, "output", what, "", expected));
-            }
-            Ok((problems, beyond))
-        };
-        let compared = tokio::task::spawn_blocking(compare).await.map_err(|_| SurveyError::Broken)?;
+        let Self { ask, mut plan, ids, contents, outputs, kinds, .. } = self;
+        let (load, warnings) = kinds.finish(&ask.senders.at_work);
+        plan.load = load;
+        (plan.warnings, plan.warned_beyond) = warnings.told();
+        let compared = tokio::task::spawn_blocking(move || crosscheck::clashing(ids, contents, outputs, KEPT))
+            .await
+            .map_err(|_| SurveyError::Broken)?;
         let (problems, beyond) = compared.map_err(SurveyError::Scratch)?;
         plan.note(problems);
         plan.problem_count += beyond;
@@ -263,6 +222,7 @@ impl Survey {
             match known {
                 None => {
                     self.plan.new += 1;
+                    self.to_send(&candidate);
                     self.remember(candidate.job.key);
                     added.push((candidate.line, candidate.job.content));
                     steps.push((candidate.line, candidate.job.key, Step::Add(candidate.job)));
@@ -292,6 +252,29 @@ impl Survey {
         self.outputs.note(short, candidate.line)
     }
 
+    /// Counts a row that a run would send.
+    fn to_send(&mut self, candidate: &Candidate) {
+        self.judge_account(candidate);
+        self.kinds.add(candidate.line, &candidate.job, &self.ask.senders.at_work);
+    }
+
+    /// A row that may yet be sent, and names an account that there is not, is a problem.
+    fn judge_account(&mut self, candidate: &Candidate) {
+        let named = &self.ask.senders.named;
+        let Some(account) = candidate.job.account.as_ref().filter(|account| !named.contains(account)) else { return };
+        if named.is_empty() {
+            return;
+        }
+        let known: Vec<&str> = named.iter().map(AccountName::as_str).collect();
+        let expected = if let [only] = known[..] {
+            format!("{only}, which is configured, or nothing")
+        } else {
+            format!("one of those that are configured, {}, or nothing", known.join(", "))
+        };
+        let what = "no account of this name is configured";
+        self.plan.note(vec![Problem::new(candidate.line, "account", what, account.as_str(), expected)]);
+    }
+
     fn remember(&mut self, key: RowKey) {
         if self.ask.remember == Remember::Planned {
             self.plan.keys.insert(key);
@@ -300,9 +283,16 @@ impl Survey {
 
     /// What would be done with a row that the ledger has.
     fn step(&mut self, candidate: Candidate, known: &Known) -> Vec<Step> {
-        let plan = &mut self.plan;
         let same = known.content == candidate.job.content;
         let free = known.submissions == 0 && matches!(known.state, StateCode::Planned | StateCode::Failed);
+        let unsent = matches!(known.state, StateCode::Planned | StateCode::Failed | StateCode::Held);
+        let sent = if same { known.state == StateCode::Planned } else { free };
+        if sent {
+            self.to_send(&candidate);
+        } else if unsent {
+            self.judge_account(&candidate);
+        }
+        let plan = &mut self.plan;
         match known.state {
             _ if !same && free => plan.updated += 1,
             _ if !same => {
@@ -327,7 +317,6 @@ impl Survey {
         if known.state == StateCode::Planned {
             self.remember(candidate.job.key);
         }
-        let unsent = matches!(known.state, StateCode::Planned | StateCode::Failed | StateCode::Held);
         if known.account != candidate.job.account && unsent {
             self.plan.moved += 1;
             steps.push(Step::Route { job: known.job, account: candidate.job.account.clone() });

@@ -3,11 +3,12 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::domain::{BatchId, BatchName, FailureCause, Job, JobEvent, JobId, RowKey, StateCode};
-use crate::plan::{Ask, Paid, Plan, Remember, Step, Survey};
-use crate::store::{Batch, Filter, NewJob};
+use crate::plan::{Ask, Paid, Plan, Remember, Senders, Step, Survey};
+use crate::store::{Batch, Filter, NewJob, Store};
 
 use super::super::exit::Exit;
 use super::super::failure::Failure;
@@ -34,6 +35,8 @@ pub(super) struct Admitted {
     pub(super) batch: BatchId,
     /// Changed rows that were left as they were.
     pub(super) conflicts: u64,
+    /// What `check` has to say of rows that are sent, where any were admitted: so many different things.
+    pub(super) warnings: usize,
 }
 
 /// Checks the manifest, and admits it when it has no problem.
@@ -47,7 +50,9 @@ pub(super) async fn admit(
     repeated: Again,
 ) -> Result<Admitted, Failure> {
     let store = &opened.store;
-    let ask = ask(Some(opened), settings, manifest, name.clone(), batch.clone())?;
+    let known = wiring::known_accounts(settings, Some(store.as_ref())).await?;
+    let senders = wiring::senders(settings, &known);
+    let ask = ask(Some(Arc::clone(store)), settings, senders, manifest, name.clone(), batch.clone())?;
     let plan = survey(ask.clone()).await?;
     if plan.problem_count > 0 {
         return Err(check::rejection(manifest, &plan));
@@ -83,7 +88,7 @@ pub(super) async fn admit(
         .filter(|batch| batch.columns == plan.columns && batch.out == ask.out && batch.manifest == ask.manifest);
     let nothing_new = plan.new + plan.updated + plan.moved == 0 && (plan.changed == 0 || changed == Again::Left);
     if let Some(batch) = as_before.filter(|_| nothing_new && !gone) {
-        return Ok(Admitted { batch: batch.id, conflicts });
+        return Ok(Admitted { batch: batch.id, conflicts, warnings: 0 });
     }
     let batch = store.open_batch(name, ask.out.clone(), plan.columns.clone(), ask.manifest.clone()).await?;
     let remember = if gone { Remember::Planned } else { Remember::Nothing };
@@ -102,13 +107,15 @@ pub(super) async fn admit(
     if gone {
         withdraw(opened, batch.id, &keys).await?;
     }
-    Ok(Admitted { batch: batch.id, conflicts })
+    let warnings = if plan.new + plan.updated > 0 { plan.warnings.len() } else { 0 };
+    Ok(Admitted { batch: batch.id, conflicts, warnings })
 }
 
 /// What a survey of this manifest is made of.
 pub(super) fn ask(
-    opened: Option<&Opened>,
+    store: Option<Arc<dyn Store>>,
     settings: &Settings,
+    senders: Senders,
     manifest: &Path,
     name: BatchName,
     batch: Option<Batch>,
@@ -120,11 +127,12 @@ pub(super) fn ask(
     };
     Ok(Ask {
         manifest: wiring::absolute(manifest)?,
-        store: opened.map(|opened| std::sync::Arc::clone(&opened.store)),
+        store,
         name,
         batch,
         out,
         template: settings.name.clone(),
+        senders,
         remember: Remember::Nothing,
     })
 }

@@ -2,19 +2,31 @@
 
 use std::path::Path;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::config::Settings;
+use crate::pace::Clock;
 use crate::plan::Plan;
 
 use super::super::args::{Check, Global};
 use super::super::exit::Exit;
 use super::super::failure::Failure;
 use super::super::{terminal, wiring};
-use super::admit;
+use super::outlook::Outlook;
+use super::{admit, session};
 
 /// Problems that are shown in the terminal.
 const SHOWN: usize = 20;
+
+/// What is printed for programs.
+#[derive(Debug, Serialize)]
+struct Checked<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    #[serde(flatten)]
+    outlook: &'a Outlook<'a>,
+}
 
 pub(in crate::cli) async fn check(args: &Check, global: &Global, settings: &Settings) -> Result<Exit, Failure> {
     let name = wiring::batch_name(args.batch.as_deref(), &args.manifest)?;
@@ -23,14 +35,19 @@ pub(in crate::cli) async fn check(args: &Check, global: &Global, settings: &Sett
         Some(store) => wiring::batch_of(store.as_ref(), &name, args.batch.as_deref(), &args.manifest).await?,
         None => None,
     };
-    let mut ask = admit::ask(None, settings, &args.manifest, name, batch)?;
-    ask.store = store;
+    let known = wiring::known_accounts(settings, store.as_deref()).await?;
+    let senders = wiring::senders(settings, &known);
+    let budget = session::budget(settings, senders.at_work.iter().map(|sender| &sender.prices.currency))?;
+    let ask = admit::ask(store.clone(), settings, senders, &args.manifest, name, batch.clone())?;
     let plan = admit::survey(ask).await?;
     if plan.problem_count > 0 {
         return Err(rejection(&args.manifest, &plan));
     }
+    let now = Clock::system().now();
+    let ledger = (store.as_deref(), batch.as_ref());
+    let outlook = Outlook::of(&plan, settings, &known, ledger, budget, now).await?;
     if global.json {
-        terminal::json(&plan);
+        terminal::json(&Checked { plan: &plan, outlook: &outlook });
         return Ok(Exit::Done);
     }
     let mut text = String::new();
@@ -45,8 +62,29 @@ pub(in crate::cli) async fn check(args: &Check, global: &Global, settings: &Sett
         ));
     }
     text.push_str(&format!("{}: {} rows, no problems\n{}\n", args.manifest.display(), plan.rows, counts(&plan)));
+    text.push_str(&outlook.text(now));
+    text.push_str(&warnings(&plan, &args.manifest));
     terminal::out(&text);
     Ok(Exit::Done)
+}
+
+/// What there is to say of rows before they are paid for.
+fn warnings(plan: &Plan, manifest: &Path) -> String {
+    let mut text = String::new();
+    if !plan.warnings.is_empty() {
+        text.push_str("warnings:\n");
+    }
+    for warned in plan.warnings.iter().take(SHOWN) {
+        text.push_str(&format!("  {warned}\n"));
+    }
+    let hidden = plan.warnings.len().saturating_sub(SHOWN);
+    if hidden > 0 {
+        text.push_str(&format!("  … and {hidden} more: nightreel check {} --json\n", manifest.display()));
+    }
+    if plan.warned_beyond > 0 {
+        text.push_str(&format!("  … and {} rows with others\n", plan.warned_beyond));
+    }
+    text
 }
 
 /// The plan in one line: `1840 done, 12 changed, 148 new`.

@@ -3,6 +3,7 @@
 mod admit;
 pub(super) mod check;
 pub(super) mod collect;
+mod outlook;
 pub(super) mod resolve;
 pub(super) mod retry;
 pub(super) mod run;

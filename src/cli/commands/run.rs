@@ -7,7 +7,7 @@ use super::super::args::{Global, Run};
 use super::super::exit::Exit;
 use super::super::failure::Failure;
 use super::super::signals::Signals;
-use super::super::wiring;
+use super::super::{terminal, wiring};
 use super::admit::{self, Again};
 use super::session::{self, Decision};
 
@@ -33,6 +33,10 @@ pub(in crate::cli) async fn run(
         let store = opened.store.as_ref();
         let batch = wiring::batch_of(store, &name, args.batch.as_deref(), manifest).await?;
         let admitted = admit::admit(&opened, settings, manifest, name, batch, changed, repeated).await?;
+        if admitted.warnings > 0 && !global.quiet {
+            let noun = if admitted.warnings == 1 { "1 warning" } else { &format!("{} warnings", admitted.warnings) };
+            terminal::err(&format!("{noun}: nightreel check {} shows them\n", manifest.display()));
+        }
         Ok(Decision { gate: Gate::Open(Some(admitted.batch)), changed: admitted.conflicts })
     };
     session::drive(&opened, remotes, settings, global, signals, decide).await

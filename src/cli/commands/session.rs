@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::Settings;
-use crate::domain::{AccountName, BatchId, Price};
+use crate::domain::{AccountName, BatchId, Currency, Price};
 use crate::gateway::PauseReason;
 use crate::pipeline::{self, Ended, Gate, KeptBy, LeftBehind, Outcome, Pipeline};
 use crate::report::{self, Show, Summary};
@@ -59,7 +59,7 @@ pub(super) async fn drive(
         deadline: settings.deadline,
         downloads: settings.downloads,
         caution: settings.caution,
-        budget: budget(settings, &remotes)?,
+        budget: budget(settings, remotes.lanes.iter().map(|lane| &lane.prices.currency))?,
     };
     let names: Vec<AccountName> = remotes.lanes.iter().map(|lane| lane.account.name.clone()).collect();
     let before = opened.store.tally(None).await?;
@@ -105,9 +105,11 @@ pub(super) async fn drive(
 }
 
 /// The budget in the currency of the accounts, which must have one in common.
-fn budget(settings: &Settings, remotes: &Remotes) -> Result<Option<Price>, Failure> {
+pub(super) fn budget<'a>(
+    settings: &Settings,
+    mut currencies: impl Iterator<Item = &'a Currency>,
+) -> Result<Option<Price>, Failure> {
     let Some(amount) = settings.budget else { return Ok(None) };
-    let mut currencies = remotes.lanes.iter().map(|lane| &lane.prices.currency);
     let Some(currency) = currencies.next() else { return Ok(None) };
     if let Some(other) = currencies.find(|other| *other != currency) {
         let words = format!("a budget needs one currency, and the accounts' prices are in {currency} and {other}");

@@ -1,7 +1,7 @@
 //! How long it will take until the last row is made: by the accounts' rates, their parallel generations, and how long a
 //! task usually takes.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::domain::AccountName;
@@ -40,7 +40,7 @@ pub fn usual(mut recent: Vec<Duration>) -> Option<Duration> {
 /// generations, and one task from there on. One task more where the rest of a scene waits for its first `canary` rows; the
 /// scenes in `proven` need none.
 #[must_use]
-pub fn expected(load: &Load, paces: &[Pace], canary: u64, proven: &HashSet<String>) -> Duration {
+pub fn expected(load: &Load, paces: &[Pace], canary: u64, proven: &BTreeSet<String>) -> Duration {
     let pinned = |pace: &Pace| pace.account.as_ref().and_then(|name| load.pinned.get(name)).copied().unwrap_or(0);
     let at_work: Vec<&Pace> = paces.iter().filter(|pace| load.shared > 0 || pinned(pace) > 0).collect();
     let Some(slowest) = at_work.iter().map(|pace| pace.task).max() else { return Duration::ZERO };
@@ -131,7 +131,7 @@ mod tests {
     }
 
     fn seconds(load: &Load, paces: &[Pace]) -> u64 {
-        expected(load, paces, 2, &HashSet::new()).as_secs()
+        expected(load, paces, 2, &BTreeSet::new()).as_secs()
     }
 
     #[test]
@@ -178,11 +178,11 @@ mod tests {
         let mut load = load(10, &[]);
         load.scenes = [("squish".to_owned(), 8), ("hug".to_owned(), 2)].into();
         let paces = [pace("a", 1, 100, 50)];
-        let none = HashSet::new();
+        let none = BTreeSet::new();
         assert_eq!(expected(&load, &paces, 2, &none).as_secs(), 9 + 50 + 50);
         assert_eq!(expected(&load, &paces, 8, &none).as_secs(), 9 + 50);
         assert_eq!(expected(&load, &paces, 0, &none).as_secs(), 9 + 50);
-        assert_eq!(expected(&load, &paces, 2, &HashSet::from(["squish".to_owned()])).as_secs(), 9 + 50);
+        assert_eq!(expected(&load, &paces, 2, &BTreeSet::from(["squish".to_owned()])).as_secs(), 9 + 50);
     }
 
     #[test]

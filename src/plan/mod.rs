@@ -222,7 +222,7 @@ impl Survey {
             match known {
                 None => {
                     self.plan.new += 1;
-                    self.to_send(&candidate);
+                    self.count(&candidate);
                     self.remember(candidate.job.key);
                     added.push((candidate.line, candidate.job.content));
                     steps.push((candidate.line, candidate.job.key, Step::Add(candidate.job)));
@@ -253,7 +253,7 @@ impl Survey {
     }
 
     /// Counts a row that a run would send.
-    fn to_send(&mut self, candidate: &Candidate) {
+    fn count(&mut self, candidate: &Candidate) {
         self.judge_account(candidate);
         self.kinds.add(candidate.line, &candidate.job, &self.ask.senders.at_work);
     }
@@ -288,7 +288,7 @@ impl Survey {
         let unsent = matches!(known.state, StateCode::Planned | StateCode::Failed | StateCode::Held);
         let sent = if same { known.state == StateCode::Planned } else { free };
         if sent {
-            self.to_send(&candidate);
+            self.count(&candidate);
         } else if unsent {
             self.judge_account(&candidate);
         }

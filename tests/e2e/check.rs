@@ -79,6 +79,7 @@ fn a_row_for_an_account_that_is_not_configured_is_rejected_at_its_line() {
         let prices = if name == "a" { "0.10" } else { "0.25" };
         format!(
             "[[account]]\nname = \"{name}\"\ngateway = \"kling\"\nbase_url = \"{}\"\n\
+             key_env = \"NIGHTREEL_API_KEY\"\n\
              [account.prices]\ndefault = {prices}\n",
             world.base_url
         )

@@ -1,7 +1,7 @@
 //! What a run of a checked manifest would cost, how long it would take, and how far the budget goes: for people and for
 //! programs. Asks the ledger what it knows, and nobody else.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -112,7 +112,7 @@ impl<'a> Outlook<'a> {
         let kept = store.zip(batch);
         let proven = match kept {
             Some((store, batch)) => proven(store, batch, canary).await?,
-            None => HashSet::new(),
+            None => BTreeSet::new(),
         };
         let takes = plan::expected(load, &paces, canary, &proven);
         let ends = (load.requests > 0).then(|| now.checked_add(takes).ok()).flatten();
@@ -161,7 +161,7 @@ async fn task_time(account: &Known<'_>, store: Option<&dyn Store>) -> Result<(Du
 }
 
 /// The scenes of which a batch has so many rows made that the rest waits for none.
-async fn proven(store: &dyn Store, batch: &Batch, canary: u64) -> Result<HashSet<String>, StoreError> {
+async fn proven(store: &dyn Store, batch: &Batch, canary: u64) -> Result<BTreeSet<String>, StoreError> {
     let mut made: BTreeMap<String, u64> = BTreeMap::new();
     for group in store.groups(Some(batch.id)).await? {
         if matches!(group.state, StateCode::Ready | StateCode::Done) {

@@ -32,7 +32,8 @@ pub(in crate::cli) async fn run(
         let name = wiring::batch_name(args.batch.as_deref(), manifest)?;
         let store = opened.store.as_ref();
         let batch = wiring::batch_of(store, &name, args.batch.as_deref(), manifest).await?;
-        let admitted = admit::admit(&opened, settings, manifest, name, batch, changed, repeated).await?;
+        // On the heap: with all that a survey holds, it is too much for the stack.
+        let admitted = Box::pin(admit::admit(&opened, settings, manifest, name, batch, changed, repeated)).await?;
         if admitted.warnings > 0 && !global.quiet {
             let noun = if admitted.warnings == 1 { "1 warning" } else { &format!("{} warnings", admitted.warnings) };
             terminal::err(&format!("{noun}: nightreel check {} shows them\n", manifest.display()));

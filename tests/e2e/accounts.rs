@@ -34,11 +34,7 @@ fn a_dead_key_and_an_empty_balance_leave_every_row_to_the_third_account() {
     let results = home.results("videos");
     assert_eq!(results.values().filter(|row| row["state"] == "done").count(), 30);
     // Each task was watched by the account that made it: nobody else was asked.
-    assert_eq!(
-        home.stats()["status_requests"].as_u64().unwrap() + home.stats()["list_requests"].as_u64().unwrap() > 0,
-        true
-    );
-    assert_eq!(dead.stats()["charged"], 0);
+    assert_eq!((&dead.stats()["status_requests"], &dead.stats()["list_requests"]), (&0.into(), &0.into()));
 }
 
 #[test]

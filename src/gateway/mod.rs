@@ -26,7 +26,7 @@ use jiff::Timestamp;
 
 use crate::domain::{ClientRef, Doubt, Effect, FailureCause, Handle, Observation, Picture, TaskId};
 
-pub use kling::{Advice, advice, all_advice};
+pub use kling::{Advice, advice, advice_on, all_advice, known_words};
 pub use preset::{Preset, Region, UnknownPreset, UnknownRegion};
 pub use spec::{BuildError, Built, Credentials, Overrides, Parameters, Spec, build};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::domain::{BatchId, Currency, FailureCause, JobId, Money, Price, State, StateCode, Tally};
-use crate::gateway::advice;
+use crate::gateway::advice_on;
 use crate::store::{Filter, Spent, Store, StoreError};
 
 use super::results::cause;
@@ -112,7 +112,7 @@ impl Summary {
                         cause: shared,
                         rows: 0,
                         named: Vec::new(),
-                        hint: cause.code().and_then(advice).map(|advice| advice.hint),
+                        hint: advice_on(cause.code(), &cause.to_string()).map(|advice| advice.hint),
                     });
                     failure.rows += 1;
                     if failure.named.len() < NAMED {

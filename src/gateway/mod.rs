@@ -14,6 +14,7 @@ mod rest;
 #[cfg(test)]
 pub mod scripted;
 mod spec;
+mod streamed;
 pub mod wavespeed;
 pub mod webhook;
 mod words;

@@ -54,7 +54,12 @@
 //! - **held**: in doubt, for a person to settle.
 //! - **stuck**: the remote has the task, and it was waited for in vain; asked for again by the next run.
 //! - **account**: a gateway with a key and its limits.
+//! - **lane**: an account at work in a run.
+//! - **pool**: accounts that share their slots.
 //! - **slot**: one of an account's parallel generations.
+//! - **canary**: the rows of a scene that go ahead of the rest.
+//! - **budget**: what may be paid in all runs of a batch.
+//! - **handle**: where a remote said that a task is to be asked for.
 //! - **run**: one process working on a ledger.
 //! - **notice**: something worth telling while a run is on.
 

@@ -112,6 +112,9 @@ Examples:
   nightreel scenes hug
   nightreel scenes --gone")]
     Scenes(Scenes),
+    /// Say what a code or the words of a remote mean, what nightreel does about it, and what you can do
+    #[command(after_help = "Examples:\n  nightreel explain 1303\n  nightreel explain balance\n  nightreel explain")]
+    Explain(Explain),
     /// Serve the simulated remote on loopback, to rehearse a night
     ///
     /// It demands the key in `NIGHTREEL_SIMULATOR_KEY`, or a token signed by `NIGHTREEL_SIMULATOR_ACCESS_KEY` and
@@ -249,6 +252,13 @@ pub(crate) struct Collect {
     remote: Remote,
 }
 
+/// Flags of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// A code, or a part of what it means [default: all]
+    pub(crate) code: Option<String>,
+}
+
 /// Flags of `resolve`.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("verdict").required(true).args(["made", "not_made", "drop"]))]
@@ -328,6 +338,7 @@ impl Cli {
             | Verb::Retry(_)
             | Verb::Verify(_)
             | Verb::Scenes(_)
+            | Verb::Explain(_)
             | Verb::Simulate(_) => {}
         }
         Layer::from_flags(flags)

@@ -73,12 +73,19 @@ async fn dispatch(cli: &Cli, settings: &Settings, signals: &Signals) -> Result<E
             Verb::Retry(retry) => commands::retry::retry(retry, global, settings).await,
             Verb::Verify(verify) => commands::verify::verify(verify, global, settings).await,
             Verb::Scenes(scenes) => commands::scenes::scenes(scenes, global),
+            Verb::Explain(explain) => commands::explain::explain(explain, global),
         }
     };
     match &cli.verb {
         // These end in order by themselves.
         Verb::Run(_) | Verb::Collect(_) | Verb::Simulate(_) => quick.await,
-        Verb::Check(_) | Verb::Status(_) | Verb::Resolve(_) | Verb::Retry(_) | Verb::Verify(_) | Verb::Scenes(_) => {
+        Verb::Check(_)
+        | Verb::Status(_)
+        | Verb::Resolve(_)
+        | Verb::Retry(_)
+        | Verb::Verify(_)
+        | Verb::Scenes(_)
+        | Verb::Explain(_) => {
             tokio::select! {
                 outcome = quick => outcome,
                 () = signals.first() => Ok(Exit::Interrupted),

@@ -85,7 +85,7 @@ pub(super) async fn remotes(settings: &Settings, opened: &Opened) -> Result<Remo
             base_url = Some(simulator.base_url().to_owned());
             remotes.simulators.push(simulator);
         }
-        let built = gateway::build(account.spec(place.preset, base_url), opened.clock.clone())?;
+        let built = gateway::build(account.spec(place.preset, base_url)?, opened.clock.clone())?;
         let name = match place.name {
             Some(name) => name,
             None => account_name(place.preset, account.region, (!embedded).then_some(&built.base_url))?,

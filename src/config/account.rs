@@ -5,8 +5,6 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
-
 use crate::catalogue::PriceTable;
 use crate::domain::{AccountName, Currency, Money};
 use crate::gateway::{Credentials, Overrides, Parameters, Preset, Region, Spec};
@@ -16,7 +14,7 @@ use crate::pipeline::InDoubt;
 use super::ConfigError;
 use super::find::{Find, wrong};
 use super::layer::Layer;
-use super::secret;
+use super::secret::{self, Source, Sources};
 use super::setting::Key;
 
 /// One account.
@@ -30,10 +28,8 @@ pub struct AccountSettings {
     pub base_url: Option<String>,
     /// Which of Kling's places.
     pub region: Region,
-    /// What shows it who asks.
-    pub credentials: Credentials,
-    /// What shows it whose list of tasks is asked for, where that takes another key.
-    pub account_token: Option<SecretString>,
+    /// Where what shows it who asks is to be found. Nothing is read before it is needed: who only looks needs no key.
+    pub sources: Sources,
     /// What the gateway can do, against its preset.
     pub overrides: Overrides,
     /// Which of a row's parameters are sent.
@@ -62,20 +58,23 @@ impl AccountSettings {
     /// Parallel generations where no number is set: 5.
     pub const IN_FLIGHT: usize = 5;
 
-    /// The description of its gateway, which is of the kind `preset` at `base_url`.
-    #[must_use]
-    pub fn spec(&self, preset: Preset, base_url: Option<String>) -> Spec {
-        Spec {
+    /// The description of its gateway, which is of the kind `preset` at `base_url`. Reads its credentials.
+    pub fn spec(&self, preset: Preset, base_url: Option<String>) -> Result<Spec, ConfigError> {
+        // A simulator is shown no real key.
+        let (credentials, account_token) = match preset {
+            Preset::Simulator => (Credentials::None, None),
+            _ => (self.sources.credentials(self.name.as_ref())?, self.sources.account_token()?),
+        };
+        Ok(Spec {
             preset,
             base_url,
             region: self.region,
-            // A simulator is shown no real key.
-            credentials: if preset == Preset::Simulator { Credentials::None } else { self.credentials.clone() },
-            account_token: self.account_token.clone(),
+            credentials,
+            account_token,
             overrides: self.overrides,
             parameters: self.parameters,
             request_timeout: self.request_timeout,
-        }
+        })
     }
 }
 
@@ -146,22 +145,16 @@ fn one(
 ) -> Result<AccountSettings, ConfigError> {
     let kinds = Preset::ALL.map(Preset::word).join(", ");
     let preset: Option<Preset> = own.parse(Key::Gateway, |text| text.parse().ok(), &format!("one of {kinds}"))?;
-    let secret = |env: Key, file: Key, default: Option<&'static str>| -> Result<Option<SecretString>, ConfigError> {
-        let named = own.text(env).map(str::to_owned);
-        let variable = named.clone().or_else(|| default.map(str::to_owned));
-        let file = own.text(file).map(PathBuf::from);
-        Ok(secret::load(variable.as_deref(), file.as_deref(), named.is_some())?)
+    let source = |env: Key, file: Key, default: Option<&'static str>| Source {
+        named: own.text(env).map(str::to_owned),
+        variable: default,
+        file: own.text(file).map(PathBuf::from),
     };
-    let key = secret(Key::KeyEnv, Key::KeyFile, variables.key)?;
-    let access = secret(Key::AccessKeyEnv, Key::AccessKeyFile, variables.access_key)?;
-    let secret_key = secret(Key::SecretKeyEnv, Key::SecretKeyFile, variables.secret_key)?;
-    let account_token = secret(Key::AccountTokenEnv, Key::AccountTokenFile, variables.account_token)?;
-    let credentials = match (key, access, secret_key) {
-        (Some(key), None, None) => Credentials::Key(key),
-        (None, Some(access), Some(secret)) => Credentials::AccessKey { access, secret },
-        (None, None, None) => Credentials::None,
-        (Some(_), _, _) => return Err(ConfigError::TwoCredentials { name }),
-        (None, _, _) => return Err(ConfigError::HalfAPair { name }),
+    let sources = Sources {
+        key: source(Key::KeyEnv, Key::KeyFile, variables.key),
+        access_key: source(Key::AccessKeyEnv, Key::AccessKeyFile, variables.access_key),
+        secret_key: source(Key::SecretKeyEnv, Key::SecretKeyFile, variables.secret_key),
+        account_token: source(Key::AccountTokenEnv, Key::AccountTokenFile, variables.account_token),
     };
     let rate = |text: &str| text.parse::<Rate>().ok();
     Ok(AccountSettings {
@@ -169,8 +162,7 @@ fn one(
         preset,
         base_url: own.text(Key::BaseUrl).map(|url| url.trim_end_matches('/').to_owned()),
         region: find.parse(Key::Region, |text| text.parse().ok(), "singapore or beijing")?.unwrap_or_default(),
-        credentials,
-        account_token,
+        sources,
         overrides: Overrides {
             find: find.truth(Key::Find)?,
             unique: find.truth(Key::Unique)?,

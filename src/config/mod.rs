@@ -18,7 +18,7 @@ use crate::pipeline::Caution;
 pub use account::AccountSettings;
 use find::Find;
 pub use layer::{Layer, LayerError};
-pub use secret::SecretError;
+pub use secret::{SecretError, Source, Sources};
 pub use setting::Key;
 
 /// What a value would have to be.

@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
+use super::ConfigError;
+use crate::domain::AccountName;
+use crate::gateway::Credentials;
+
 /// The longest key that is believed.
 const LONGEST: usize = 8192;
 
@@ -73,23 +77,63 @@ impl Variables {
     }
 }
 
-/// A key, where there is one: of a variable, which wins over a file. A variable that was named on purpose must be there.
-pub(super) fn load(
-    variable: Option<&str>,
-    file: Option<&Path>,
-    named: bool,
-) -> Result<Option<SecretString>, SecretError> {
-    let found = variable.map(|variable| (variable, std::env::var(variable)));
-    match (found, file) {
-        (Some((variable, Ok(text))), _) => checked(&text, variable).map(Some),
-        (Some((variable, Err(std::env::VarError::NotUnicode(_)))), _) => {
-            Err(SecretError::NotAKey { origin: variable.to_owned(), why: "it is not plain text" })
+/// Where one secret is to be found.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    /// The variable that was named on purpose: it must be there.
+    pub named: Option<String>,
+    /// The variable that is looked at else.
+    pub variable: Option<&'static str>,
+    /// A file that only its owner can read.
+    pub file: Option<PathBuf>,
+}
+
+impl Source {
+    /// The secret, where there is one: of a variable, which wins over a file.
+    pub fn load(&self) -> Result<Option<SecretString>, SecretError> {
+        let variable = self.named.as_deref().or(self.variable);
+        match (variable.map(|variable| (variable, std::env::var(variable))), &self.file) {
+            (Some((variable, Ok(text))), _) => checked(&text, variable).map(Some),
+            (Some((variable, Err(std::env::VarError::NotUnicode(_)))), _) => {
+                Err(SecretError::NotAKey { origin: variable.to_owned(), why: "it is not plain text" })
+            }
+            (_, Some(path)) => read(path).map(Some),
+            (Some((variable, _)), None) if self.named.is_some() => {
+                Err(SecretError::NotSet { variable: variable.to_owned() })
+            }
+            (Some(_) | None, None) => Ok(None),
         }
-        (_, Some(path)) => read(path).map(Some),
-        (Some((variable, Err(std::env::VarError::NotPresent))), None) if named => {
-            Err(SecretError::NotSet { variable: variable.to_owned() })
+    }
+}
+
+/// Where an account's secrets are to be found.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// A key that is sent as it is.
+    pub key: Source,
+    /// Kling's access key.
+    pub access_key: Source,
+    /// The secret key that goes with it.
+    pub secret_key: Source,
+    /// What the account's own list of tasks is asked for with, where that takes another key.
+    pub account_token: Source,
+}
+
+impl Sources {
+    /// What shows the remote who asks. `name` is the account's, for what is said of it.
+    pub fn credentials(&self, name: Option<&AccountName>) -> Result<Credentials, ConfigError> {
+        match (self.key.load()?, self.access_key.load()?, self.secret_key.load()?) {
+            (Some(key), None, None) => Ok(Credentials::Key(key)),
+            (None, Some(access), Some(secret)) => Ok(Credentials::AccessKey { access, secret }),
+            (None, None, None) => Ok(Credentials::None),
+            (Some(_), _, _) => Err(ConfigError::TwoCredentials { name: name.cloned() }),
+            (None, _, _) => Err(ConfigError::HalfAPair { name: name.cloned() }),
         }
-        (Some((_, Err(std::env::VarError::NotPresent))) | None, None) => Ok(None),
+    }
+
+    /// What the account's own list of tasks is asked for with.
+    pub fn account_token(&self) -> Result<Option<SecretString>, ConfigError> {
+        Ok(self.account_token.load()?)
     }
 }
 

@@ -104,7 +104,9 @@ fn accounts_have_their_own_settings_over_those_of_the_file_and_under_the_flags()
 
 #[test]
 fn some_accounts_can_be_chosen_and_a_missing_credential_is_told_without_guessing() {
-    let missing = Settings::settle(&[file(ACCOUNTS).unwrap()]).unwrap_err();
+    // Nothing is read before it is needed.
+    let settings = Settings::settle(&[file(ACCOUNTS).unwrap()]).unwrap();
+    let missing = settings.accounts[0].spec(crate::gateway::Preset::Kling, None).unwrap_err();
     let why = std::error::Error::source(&missing).unwrap().to_string();
     assert_eq!(why, "the variable NIGHTREEL_TEST_ACCESS is not set");
     let text = ACCOUNTS.replace("access_key_env", "#").replace("secret_key_env", "#");

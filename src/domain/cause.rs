@@ -31,6 +31,17 @@ pub enum FailureCause {
     Dropped,
 }
 
+impl FailureCause {
+    /// The remote's code, where it gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } => code.as_deref(),
+            Self::TaskFailed { .. } | Self::Input { .. } | Self::Dropped => None,
+        }
+    }
+}
+
 impl fmt::Display for FailureCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

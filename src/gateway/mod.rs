@@ -14,6 +14,7 @@ mod rest;
 #[cfg(test)]
 pub mod scripted;
 mod spec;
+mod streamed;
 pub mod wavespeed;
 pub mod webhook;
 mod words;
@@ -26,7 +27,7 @@ use jiff::Timestamp;
 
 use crate::domain::{ClientRef, Doubt, Effect, FailureCause, Handle, Observation, Picture, TaskId};
 
-pub use kling::{Advice, advice, all_advice};
+pub use kling::{Advice, advice, advice_on, all_advice, known_words};
 pub use preset::{Preset, Region, UnknownPreset, UnknownRegion};
 pub use spec::{BuildError, Built, Credentials, Overrides, Parameters, Spec, build};
 

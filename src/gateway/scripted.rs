@@ -19,6 +19,8 @@ pub enum Asked {
     Find(ClientRef),
     /// For this task.
     Observe(TaskId),
+    /// For these tasks at once.
+    Many(Vec<TaskId>),
     /// For this page.
     List(u32),
 }
@@ -46,6 +48,7 @@ struct Script {
     find: VecDeque<Line<Observed>>,
     observe: VecDeque<Line<Observed>>,
     list: VecDeque<Line<Listed>>,
+    many: VecDeque<Line<Listed>>,
     asked: Vec<Asked>,
     accepted: u32,
 }
@@ -89,6 +92,13 @@ impl ScriptedGateway {
     #[must_use]
     pub fn list_says(self, listed: Listed) -> Self {
         self.script().list.push_back(Line::Says(listed));
+        self
+    }
+
+    /// The next question for several tasks not told of yet is answered with `listed`.
+    #[must_use]
+    pub fn many_says(self, listed: Listed) -> Self {
+        self.script().many.push_back(Line::Says(listed));
         self
     }
 
@@ -164,6 +174,19 @@ impl Gateway for ScriptedGateway {
                 script.asked.push(Asked::Observe(task.clone()));
                 let quiet = || seen(task, None, Progress::Pending { status: "processing".into() });
                 script.observe.pop_front().unwrap_or_else(|| Line::Says(quiet()))
+            };
+            play(line).await
+        }
+        .boxed()
+    }
+
+    fn observe_many<'a>(&'a self, tasks: &'a [TaskId]) -> BoxFuture<'a, Listed> {
+        async move {
+            let line = {
+                let mut script = self.script();
+                script.asked.push(Asked::Many(tasks.to_vec()));
+                let nothing = Listed::Unclear { words: "not told".into(), retry_after: None };
+                script.many.pop_front().unwrap_or(Line::Says(nothing))
             };
             play(line).await
         }

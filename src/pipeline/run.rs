@@ -179,7 +179,14 @@ async fn outcome_of(shared: &Shared, ended: Ended, batch: Option<BatchId>) -> Re
             None if dear => KeptBy::Budget,
             None => KeptBy::Accounts,
         };
-        left.push(LeftBehind { worth: worth(shared, &group), scene: group.scene, kept_by, rows: group.jobs });
+        let worth = worth(shared, &group);
+        match left.iter_mut().find(|known| known.scene == group.scene && known.kept_by == kept_by) {
+            Some(known) => {
+                known.rows += group.jobs;
+                known.worth.amount += worth.amount;
+            }
+            None => left.push(LeftBehind { scene: group.scene, kept_by, rows: group.jobs, worth }),
+        }
     }
     Ok(Outcome { ended, pauses: pauses.collect(), left, waited: shared.guard.waited() })
 }

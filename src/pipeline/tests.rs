@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::download::Downloader;
 use super::*;
 use crate::catalogue::PriceTable;
-use crate::domain::{Doubt, Progress, Tally, TaskId};
+use crate::domain::{Doubt, JobEvent, Observation, Progress, Tally, TaskId};
 use crate::gateway::scripted::{Asked, ScriptedGateway, seen};
-use crate::gateway::{Accepted, Capabilities, Gateway, Limit, NotMade, PauseReason, Submitted};
+use crate::gateway::{Accepted, Capabilities, Gateway, Limit, Listed, NotMade, Observed, PauseReason, Submitted};
 use crate::ledger::Ledger;
 use crate::pace::Clock;
 use crate::sink::LocalSink;
@@ -225,4 +225,46 @@ async fn a_remote_that_allows_fewer_is_learned_and_not_asked_again_and_again() {
     let (_, tally) = night.run().await;
     // One at a time from then on, and no trial before a minute is over.
     assert_eq!((tally.stuck, night.submissions()), (3, vec![4]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_tasks_are_asked_for_at_once_and_those_not_shown_by_themselves() {
+    let failed = |number: u32| Observation {
+        task: TaskId::new(format!("task-{number}")).unwrap(),
+        client_ref: None,
+        progress: Progress::Failed { words: "no".into() },
+        took: None,
+        units: None,
+        created_at: None,
+    };
+    // An earlier run left both; the answer shows only one of them.
+    let able = Capabilities { many: Some(20), ..NONE };
+    let gateway =
+        ScriptedGateway::new(able).many_says(Listed::Page(vec![failed(1)])).observe_says(Observed::Seen(failed(2)));
+    let night = Night::new(vec![gateway], 2).await;
+    let ledger = Ledger::new(Arc::clone(&night.store), Clock::starting_at(Timestamp::UNIX_EPOCH));
+    let jobs = night.store.jobs(crate::store::Filter::default(), crate::domain::JobId(0), 9).await.unwrap();
+    for (job, number) in jobs.iter().zip(1..) {
+        let sent = ledger.record(job, contract::started(job)).await.unwrap();
+        let task = failed(number).task;
+        ledger.record(&sent, JobEvent::Accepted { task, request_id: None, handle: None }).await.unwrap();
+    }
+    let (_, tally) = night.run().await;
+    assert_eq!(tally.failed, 2, "{:?}", night.gateways[0].asked());
+    let asked: Vec<Asked> =
+        night.gateways[0].asked().into_iter().filter(|asked| !matches!(asked, Asked::Submit(_))).collect();
+    let task = |number: u32| failed(number).task;
+    assert_eq!(asked, [Asked::Many(vec![task(1), task(2)]), Asked::Observe(task(2))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_way_that_leads_nowhere_is_left_for_good() {
+    let failed = Progress::Failed { words: "no".into() };
+    let observed = || seen(&TaskId::new("any").unwrap(), None, failed.clone());
+    let gateway = ScriptedGateway::new(Capabilities { many: Some(20), ..NONE });
+    let gateway = (0..6).fold(gateway, |gateway, _| gateway.observe_says(observed()));
+    let night = Night::new(vec![gateway], 6).await;
+    let (_, tally) = night.run().await;
+    let many = night.gateways[0].asked().into_iter().filter(|asked| matches!(asked, Asked::Many(_))).count();
+    assert!(tally.failed == 6 && many <= 1, "{:?}", night.gateways[0].asked());
 }

@@ -3,6 +3,8 @@
 //! When to ask is kept in memory: asking twice costs nothing, so a restart simply asks again. Nothing that a remote
 //! says or fails to say here fails a task, but its own word that the task failed.
 
+mod many;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,13 +61,25 @@ struct Watched {
     asking: bool,
     /// A question about it was answered, or the attempt to ask failed, since the run began.
     asked: bool,
-    /// A list did not show it: it is asked for by itself.
-    unlisted: bool,
+    /// How it is asked for next.
+    way: Way,
+}
+
+/// How a task is asked for: the shortest way first, the next one where that did not show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    /// By a list, where there is one.
+    Listed,
+    /// By its id, with others where that can be.
+    ById,
+    /// By its id, by itself.
+    Alone,
 }
 
 /// What came of one question.
 enum Answer {
     One(JobId, Observed),
+    Many(Vec<JobId>, Listed),
     Page(Listed),
 }
 
@@ -75,6 +89,8 @@ struct Stage {
     watched: HashMap<JobId, Watched>,
     questions: JoinSet<Answer>,
     listing: bool,
+    /// Asking for several tasks at once brought nothing of use: each is asked for by itself.
+    one_by_one: bool,
     /// Nothing is asked sooner: the remote asked for a pause.
     not_before: Timestamp,
     odd: HashSet<String>,
@@ -91,6 +107,7 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<(), RecordE
         watched: HashMap::new(),
         questions: JoinSet::new(),
         listing: false,
+        one_by_one: false,
         not_before: Timestamp::MIN,
         odd: HashSet::new(),
         first_at: shared.after(lane.settings.min_poll),
@@ -148,7 +165,7 @@ impl Stage {
             }
             for job in new {
                 let next_at = self.first_question(&job);
-                let watched = Watched { job, next_at, unclear: 0, asking: false, asked: false, unlisted: false };
+                let watched = Watched { job, next_at, unclear: 0, asking: false, asked: false, way: Way::Listed };
                 self.watched.insert(watched.job.id, watched);
             }
         }
@@ -166,7 +183,19 @@ impl Stage {
         // What an earlier run left behind may have ended while nobody looked.
         let left_behind = age > min_poll * 4;
         let wait = if left_behind { Duration::ZERO } else { self.lane().expectation().wait_for(age, min_poll) };
-        self.shared.after(wait).max(self.first_at)
+        self.together(self.shared.after(wait).max(self.first_at))
+    }
+
+    /// The instant at or soon after `at` at which others are asked about, too, where one request can ask for several.
+    fn together(&self, at: Timestamp) -> Timestamp {
+        let can = self.lane().gateway().capabilities();
+        let beat = i64::try_from(self.lane().settings.min_poll.as_millis() / 4).unwrap_or(0);
+        if beat == 0 || !(can.list || can.many.is_some()) {
+            return at;
+        }
+        let late = at.as_millisecond().rem_euclid(beat);
+        // The rest of a millisecond is no reason to ask too soon.
+        at.checked_add(Duration::from_millis((beat - late).unsigned_abs())).unwrap_or(at)
     }
 
     fn age(&self, job: &Job) -> Duration {
@@ -184,7 +213,7 @@ impl Stage {
             return self.not_before;
         }
         let mut due: Vec<(Timestamp, JobId)> = self.due(now).map(|watched| (watched.next_at, watched.job.id)).collect();
-        let listable = self.due(now).filter(|watched| !watched.unlisted).count();
+        let listable = self.due(now).filter(|watched| watched.way == Way::Listed).count();
         if self.lane().gateway().capabilities().list && listable >= LIST_FROM && !self.listing {
             self.listing = true;
             let gateway = Arc::clone(self.lane().gateway());
@@ -196,6 +225,7 @@ impl Stage {
             return Timestamp::MAX;
         }
         due.sort_unstable();
+        self.ask_many(&mut due);
         for (_, id) in due.into_iter().take(AT_ONCE.saturating_sub(self.questions.len())) {
             self.ask_one(id);
         }
@@ -220,7 +250,7 @@ impl Stage {
         let Some(attempt) = watched.job.attempt.as_ref() else { return };
         let (Some(task), handle) = (attempt.task.clone(), attempt.handle.clone()) else { return };
         watched.asking = true;
-        watched.unlisted = false;
+        watched.way = Way::Listed;
         let gateway = Arc::clone(self.lane().gateway());
         self.questions.spawn(async move {
             let asked = Asked { task: &task, handle: handle.as_ref() };
@@ -251,6 +281,7 @@ impl Stage {
                     }
                 }
             }
+            Answer::Many(ids, listed) => self.hear_many(&ids, listed).await,
             Answer::Page(listed) => {
                 self.listing = false;
                 self.hear_page(listed).await
@@ -262,7 +293,7 @@ impl Stage {
     async fn hear_page(&mut self, listed: Listed) -> Result<(), RecordError> {
         let now = self.shared.now();
         for watched in self.watched.values_mut().filter(|watched| !watched.asking && watched.next_at <= now) {
-            watched.unlisted = true;
+            watched.way = watched.way.max(Way::ById);
         }
         let tasks = match listed {
             Listed::Page(tasks) => tasks,
@@ -277,13 +308,18 @@ impl Stage {
                 return Ok(());
             }
         };
+        self.take_observations(tasks).await
+    }
+
+    /// Learns from what was seen of several tasks.
+    async fn take_observations(&mut self, tasks: Vec<Observation>) -> Result<(), RecordError> {
         self.lane().answered();
         let by_task: HashMap<TaskId, JobId> =
             self.watched.values().filter_map(|watched| Some((watched.job.task()?.clone(), watched.job.id))).collect();
         for observation in tasks {
             if let Some(&id) = by_task.get(&observation.task) {
                 if let Some(watched) = self.watched.get_mut(&id) {
-                    watched.unlisted = false;
+                    watched.way = Way::Listed;
                     watched.asked = true;
                 }
                 self.learn(id, observation).await?;
@@ -351,6 +387,7 @@ impl Stage {
             None => self.lane().expectation().wait_for(age, min_poll),
         };
         let next_at = self.shared.after(wait.max(min_poll)).min(deadline.max(self.shared.after(min_poll)));
+        let next_at = self.together(next_at);
         if let Some(watched) = self.watched.get_mut(&id) {
             watched.next_at = next_at;
         }

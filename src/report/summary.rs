@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::domain::{BatchId, Currency, FailureCause, JobId, Money, Price, State, StateCode, Tally};
+use crate::gateway::advice_on;
 use crate::store::{Filter, Spent, Store, StoreError};
 
 use super::results::cause;
@@ -24,6 +25,8 @@ pub struct Failures {
     pub rows: u64,
     /// The first of them, by name.
     pub named: Vec<String>,
+    /// What can be done about it, where the remote's code is known.
+    pub hint: Option<&'static str>,
 }
 
 /// A row that needs a person.
@@ -88,7 +91,7 @@ impl Summary {
         let (tally, spent) = (store.tally(batch).await?, store.spent(batch).await?);
         let mut summary = Self { tally, spent, ..Self::default() };
         let mut refunded: BTreeMap<Currency, Money> = BTreeMap::new();
-        let mut failures: BTreeMap<String, (u64, Vec<String>)> = BTreeMap::new();
+        let mut failures: BTreeMap<String, Failures> = BTreeMap::new();
         let mut after = JobId(0);
         if summary.tally.failed + summary.tally.held + summary.tally.stuck == 0 {
             return Ok(summary);
@@ -104,10 +107,16 @@ impl Summary {
                     if let (FailureCause::TaskFailed { .. }, Some(price)) = (cause, price) {
                         *refunded.entry(price.currency.clone()).or_default() += price.amount;
                     }
-                    let (rows, named) = failures.entry(plain(cause)).or_default();
-                    *rows += 1;
-                    if named.len() < NAMED {
-                        named.push(job.label.clone());
+                    let shared = plain(cause);
+                    let failure = failures.entry(shared.clone()).or_insert_with(|| Failures {
+                        cause: shared,
+                        rows: 0,
+                        named: Vec::new(),
+                        hint: advice_on(cause.code(), &cause.to_string()).map(|advice| advice.hint),
+                    });
+                    failure.rows += 1;
+                    if failure.named.len() < NAMED {
+                        failure.named.push(job.label.clone());
                     }
                 } else if show == Show::All || summary.troubles.len() < SHOWN {
                     summary.troubles.push(Trouble {
@@ -128,7 +137,7 @@ impl Summary {
                 }
             }
         }
-        summary.failures = failures.into_iter().map(|(cause, (rows, named))| Failures { cause, rows, named }).collect();
+        summary.failures = failures.into_values().collect();
         let refunded = refunded.into_iter().map(|(currency, amount)| Price { amount, currency });
         summary.perhaps_refunded = refunded.collect();
         summary.failures.sort_by_key(|failures| std::cmp::Reverse(failures.rows));
@@ -163,6 +172,9 @@ impl Summary {
             let more = failures.rows - failures.named.len() as u64;
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             line(format!("failed, {} rows: {}\n  {}{more}", failures.rows, failures.cause, failures.named.join(", ")));
+            if let Some(hint) = failures.hint {
+                line(format!("  do: {hint}"));
+            }
         }
         for trouble in &self.troubles {
             line(format!("{}: {} ({}): {}", trouble.state.word(), trouble.id, trouble.scene, trouble.cause));

@@ -29,3 +29,14 @@ fn a_remote_that_allows_less_is_waited_for() {
     assert_eq!(world.stats()["peak_parallel"], 2);
     world.paid_once(6);
 }
+
+#[test]
+fn where_nothing_is_listed_several_tasks_are_asked_for_in_one_request() {
+    let world = World::new(&["--task-time", "200ms"]);
+    world.write("nightreel.toml", "[capabilities]\nlist = false\n");
+    let manifest = world.manifest("m.csv", 24);
+    world.run(&[manifest.to_str().unwrap(), "--canary", "0"]).exits(0);
+    let stats = world.stats();
+    assert!(stats["task_pages"].as_u64().unwrap() > 0 && stats["list_requests"] == 0, "{stats}");
+    world.paid_once(24);
+}

@@ -5,6 +5,17 @@ use std::fs;
 use crate::support::{World, files};
 
 #[test]
+fn a_code_of_the_remote_is_explained_with_what_to_do() {
+    let world = World::new(&[]);
+    let one = world.nightreel(&["explain", "1303"]).exits(0);
+    assert!(one.out.contains("nightreel: waits") && one.out.contains("do: lower --in-flight"), "{}", one.out);
+    assert_eq!(one.out.lines().count(), 3, "{}", one.out);
+    let all = world.nightreel(&["explain", "--json"]).exits(0).json();
+    assert!(all.as_array().unwrap().len() > 30, "{all}");
+    assert!(world.nightreel(&["explain", "4711"]).exits(2).err.contains("nothing is known of"));
+}
+
+#[test]
 fn a_second_run_submits_nothing_and_says_so() {
     let world = World::new(&[]);
     let manifest = world.manifest("m.csv", 5);
@@ -266,7 +277,7 @@ fn every_verb_has_help_with_an_example() {
     for code in 0..=9 {
         assert!(top.out.contains(&format!("\n  {code}  ")), "{}", top.out);
     }
-    for verb in ["run", "check", "status", "collect", "resolve", "retry", "verify", "scenes", "simulate"] {
+    for verb in ["run", "check", "status", "collect", "resolve", "retry", "verify", "scenes", "explain", "simulate"] {
         assert!(top.out.contains(verb));
         let help = world.nightreel(&[verb, "--help"]).exits(0);
         assert!(help.out.contains("Example") && !help.out.contains("--key"), "{}", help.out);

@@ -1,20 +1,13 @@
-//! The body of a request for a task, written as it is sent: an image is never held in memory as base64, which two
-//! images of 10 MB for each of many parallel requests would not allow. Its length is known before the first byte.
+//! The body of a request for a task, as Kling's wire has it.
 
 use std::convert::Infallible;
-use std::iter;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures::stream::{self, Stream};
-use serde_json::Value;
+use futures::stream::Stream;
 
 use crate::domain::Picture;
 use crate::gateway::Order;
-
-/// How much of an image is encoded at a time; a multiple of 3, so that the pieces of base64 join without padding.
-const PIECE: usize = 48 * 1024;
+use crate::gateway::streamed::{Streamed, quoted};
 
 /// Which of a row's `duration`, `model_name` and `mode` are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,39 +25,29 @@ pub enum Sent {
 
 /// A request's body.
 #[derive(Debug, Clone)]
-pub(super) struct RequestBody {
-    parts: Vec<Part>,
-}
-
-#[derive(Debug, Clone)]
-enum Part {
-    /// JSON, as it is.
-    Json(Bytes),
-    /// An image, to be encoded between two quotes.
-    Image(Bytes),
-}
+pub(super) struct RequestBody(Streamed);
 
 impl RequestBody {
     /// The body that asks for `order`. Kling's present page knows no `duration`, `model_name` or `mode`, gateways do
     /// (documented), all as texts within `input`.
     pub(super) fn new(order: Order<'_>, sent: Sent) -> Self {
-        let mut body = Self { parts: Vec::new() };
+        let mut body = Streamed::default();
         let effect = order.effect;
         body.json(format!(r#"{{"effect_scene":{},"input":{{"#, quoted(&effect.scene)));
         match order.pictures {
             [picture] => {
-                body.json(r#""image":"#.to_owned());
-                body.picture(picture);
+                body.json(r#""image":"#);
+                put(&mut body, picture);
             }
             pictures => {
-                body.json(r#""images":["#.to_owned());
+                body.json(r#""images":["#);
                 for (i, picture) in pictures.iter().enumerate() {
                     if i > 0 {
-                        body.json(",".to_owned());
+                        body.json(",");
                     }
-                    body.picture(picture);
+                    put(&mut body, picture);
                 }
-                body.json("]".to_owned());
+                body.json("]");
             }
         }
         let duration = effect.duration.as_deref();
@@ -81,58 +64,26 @@ impl RequestBody {
             }
         }
         body.json(format!(r#"}},"external_task_id":{}}}"#, quoted(order.client_ref.as_str())));
-        body
+        Self(body)
     }
 
     /// Its exact length in bytes.
     pub(super) fn len(&self) -> u64 {
-        self.parts
-            .iter()
-            .map(|part| match part {
-                Part::Json(text) => text.len() as u64,
-                Part::Image(bytes) => 4 * (bytes.len() as u64).div_ceil(3),
-            })
-            .sum()
+        self.0.len()
     }
 
     /// Its bytes, each piece made when it is asked for.
     pub(super) fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
-        stream::iter(self.parts.into_iter().flat_map(Part::pieces).map(Ok))
-    }
-
-    fn json(&mut self, text: String) {
-        self.parts.push(Part::Json(text.into()));
-    }
-
-    fn picture(&mut self, picture: &Picture) {
-        match picture {
-            Picture::Url(url) => self.json(quoted(url)),
-            Picture::Raw(bytes) => {
-                self.json("\"".to_owned());
-                self.parts.push(Part::Image(bytes.clone()));
-                self.json("\"".to_owned());
-            }
-        }
+        self.0.into_stream()
     }
 }
 
-impl Part {
-    fn pieces(self) -> impl Iterator<Item = Bytes> + Send {
-        let (text, image) = match self {
-            Self::Json(text) => (Some(text), Bytes::new()),
-            Self::Image(bytes) => (None, bytes),
-        };
-        let mut left = image;
-        text.into_iter().chain(iter::from_fn(move || {
-            let piece = left.split_to(left.len().min(PIECE));
-            (!piece.is_empty()).then(|| Bytes::from(STANDARD.encode(piece)))
-        }))
+/// A picture: its URL, or its bytes as plain base64, without a prefix (documented).
+fn put(body: &mut Streamed, picture: &Picture) {
+    match picture {
+        Picture::Url(url) => body.json(quoted(url)),
+        Picture::Raw(bytes) => body.image("", bytes),
     }
-}
-
-/// `text` as a JSON string.
-fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
 }
 
 #[cfg(test)]
@@ -140,8 +91,13 @@ mod tests {
     use futures::{FutureExt, StreamExt};
     use serde_json::json;
 
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde_json::Value;
+
     use super::*;
     use crate::domain::{ClientRef, Effect, ImageSource, Images};
+    use crate::gateway::streamed::PIECE;
 
     fn sent(effect: &Effect, pictures: &[Picture]) -> Vec<u8> {
         sent_as(Sent::Rows, effect, pictures)

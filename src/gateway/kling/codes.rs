@@ -27,6 +27,18 @@ pub fn advice(code: &str) -> Option<&'static Advice> {
     ALL.iter().find(|advice| advice.code == code)
 }
 
+/// What there is to know of a refusal or a failure: by the words that were observed, else by its `code`.
+#[must_use]
+pub fn advice_on(code: Option<&str>, words: &str) -> Option<&'static Advice> {
+    TOLD.iter().find(|advice| words.contains(advice.code)).or_else(|| advice(code?))
+}
+
+/// The words that are known, of refusals and of failed tasks; each stands where an [`Advice`] has its code.
+#[must_use]
+pub fn known_words() -> &'static [Advice] {
+    TOLD
+}
+
 /// All codes that are known: Kling's, then its gateways'.
 #[must_use]
 pub fn all_advice() -> &'static [Advice] {
@@ -136,6 +148,23 @@ const ALL: &[Advice] = &[
         "nothing; tell the gateway if it goes on"),
 ];
 
+/// What nightreel does about a task that failed.
+const KEEPS: &str =
+    "fails the row: the task was made, and probably nothing is owed; `nightreel retry` pays for another";
+
+#[rustfmt::skip]
+const TOLD: &[Advice] = &[
+    // Observed by clients of Kling; the last two on requests, the others on tasks that were accepted.
+    entry("Failure to pass the risk control system", 200, Refused, "the moderation of contents refused the picture or the video", KEEPS,
+        "use another image: the same one will fail again"),
+    entry("Image pixel is invalid", 200, Refused, "the image is too small, or not of a size that is taken", KEEPS,
+        "use an image of at least 300 pixels a side"),
+    entry("not in a valid base64 format", 400, Refused, "the image could not be read", FAILS,
+        "use a URL that the remote can reach, or a local JPEG or PNG file"),
+    entry("has been discontinued", 400, Refused, "the scene or the model is no longer offered", FAILS,
+        "choose another scene: nightreel scenes"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +188,16 @@ mod tests {
             }
             other => format!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn words_that_are_known_say_more_than_their_code() {
+        let hint = |code, words| advice_on(code, words).map(|advice| advice.hint);
+        assert_eq!(hint(None, "Image pixel is invalid"), Some("use an image of at least 300 pixels a side"));
+        let base64 = "File is not in a valid base64 format";
+        assert_ne!(hint(Some("1201"), base64), hint(Some("1201"), "no such scene"));
+        assert_eq!(hint(Some("1201"), "no such scene"), hint(Some("1201"), ""));
+        assert_eq!(hint(None, "something else"), None);
     }
 
     #[test]

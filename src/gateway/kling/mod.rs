@@ -44,7 +44,7 @@ use crate::pace::Clock;
 pub use self::account::Account;
 pub(super) use self::account::COMET_QUOTA;
 pub use self::body::Sent;
-pub use self::codes::{Advice, advice, all_advice};
+pub use self::codes::{Advice, advice, advice_on, all_advice, known_words};
 pub use super::spec::BuildError;
 
 /// The largest answer that is read about one task, in bytes.

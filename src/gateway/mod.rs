@@ -14,6 +14,8 @@ mod rest;
 #[cfg(test)]
 pub mod scripted;
 mod spec;
+#[cfg(test)]
+mod tests;
 pub mod wavespeed;
 pub mod webhook;
 mod words;

@@ -12,6 +12,7 @@ mod refuse;
 mod wavespeed;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use axum::Router;
@@ -155,6 +156,8 @@ fn html(status: u16) -> Response {
     built.unwrap_or_default()
 }
 
-fn request_id(now: i64) -> String {
-    format!("5eed0000-0000-4000-8000-{now:012x}")
+/// What a request is called: each by a name of its own, however many come in a millisecond.
+fn request_id(now: Ms) -> String {
+    static ANSWERED: AtomicU32 = AtomicU32::new(0);
+    format!("{:08x}-5eed-4000-8000-{now:012x}", ANSWERED.fetch_add(1, Ordering::Relaxed))
 }

@@ -5,6 +5,7 @@ mod account;
 mod contract;
 mod faults;
 mod lives;
+mod webhooks;
 
 use std::time::Duration;
 

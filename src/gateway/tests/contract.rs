@@ -48,6 +48,18 @@ async fn whoever_comes_with_another_key_is_not_let_in() {
 }
 
 #[tokio::test]
+async fn a_request_is_called_what_the_remote_calls_it() {
+    for member in ALL {
+        let pairing = member.start().await;
+        let told = pairing.made(1).await.request_id;
+        // CometAPI names none with what it takes (documented), WaveSpeed nowhere; wrappers take Kling's away.
+        let named = !matches!(member.dialect(), Dialect::Comet | Dialect::WaveSpeed);
+        assert_eq!(told.is_some(), named, "{member:?}: {told:?}");
+        pairing.simulator.shutdown().await;
+    }
+}
+
+#[tokio::test]
 async fn a_probe_tells_how_far_the_remotes_clock_is_ahead() {
     for member in EACH {
         for minutes in [-10, 0, 10] {

@@ -141,15 +141,10 @@ async fn an_answer_that_is_lost_late_or_not_understood_is_doubt_even_the_first_o
         ("html-502-after", 1),
         ("empty-200-after", 1),
         ("garbage-after", 1),
-        ("hang-answer", 1),
     ];
     for member in ALL {
         for (fault, charged) in faults {
             let pairing = member.faulty(&[fault]).await;
-            let request_timeout =
-                if fault == "hang-answer" { Duration::from_millis(150) } else { Duration::from_secs(20) };
-            let spec = Spec { request_timeout, ..member.spec(pairing.simulator.base_url()) };
-            let pairing = Pairing { gateway: built(spec), ..pairing };
             let submitted = pairing.submit_link(1).await;
             assert!(matches!(submitted, Submitted::InDoubt(_)), "{member:?}: {fault}: {submitted:?}");
             assert_eq!(pairing.stats().charged, charged, "{member:?}: {fault}");
@@ -161,6 +156,18 @@ async fn an_answer_that_is_lost_late_or_not_understood_is_doubt_even_the_first_o
             }
             pairing.simulator.shutdown().await;
         }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_is_doubt_once_the_time_is_up() {
+    for member in EACH {
+        let pairing = member.faulty(&["hang-answer"]).await;
+        let spec = Spec { request_timeout: Duration::from_millis(400), ..member.spec(pairing.simulator.base_url()) };
+        let pairing = Pairing { gateway: built(spec), ..pairing };
+        assert_eq!(pairing.submit_link(1).await, Submitted::InDoubt(Doubt::TimedOut), "{member:?}");
+        assert_eq!(pairing.stats().charged, 1);
+        pairing.simulator.shutdown().await;
     }
 }
 

@@ -83,8 +83,7 @@ async fn a_task_that_fails_tells_its_reason() {
 #[tokio::test]
 async fn a_task_is_seen_on_its_way_and_says_how_long_it_took() {
     for member in EACH {
-        let took = Duration::from_secs(2);
-        // Two seconds by the remote's clock, a few milliseconds of ours.
+        let took = Duration::from_secs(30);
         let settings = simulator::Settings { task_for: (took, took), ..member.remote() };
         let clock = Clock::starting_at("2026-11-24T08:00:00Z".parse().unwrap());
         let simulator = Simulator::start(settings, clock.clone()).await.unwrap();
@@ -94,7 +93,7 @@ async fn a_task_is_seen_on_its_way_and_says_how_long_it_took() {
         let Observed::Seen(seen) = pairing.observe(&accepted).await else { panic!("{member:?}") };
         assert!(matches!(seen.progress, Progress::Pending { .. }) && seen.took.is_none(), "{member:?}: {seen:?}");
         assert_eq!(seen.units, None, "{member:?}");
-        pass(5).await;
+        pass(40).await;
         let seen = pairing.ended(&accepted).await;
         let told = seen.took.unwrap_or_else(|| panic!("{member:?}: it does not say how long it took"));
         assert!(told.abs_diff(took) <= Duration::from_secs(1), "{member:?}: {told:?}");

@@ -1,10 +1,9 @@
 //! fal's queue: whatever comes is taken and waits for its turn; a request is followed by the links that it is answered with.
 //!
-//! Documented: paths, `effect_scene`, `input_image_urls`, `duration`, the three states, the links without the endpoint's
-//! sub-path, 202 while it runs, `metrics.inference_time` of one that ended, the shape of errors, webhooks and their
-//! signature. `x-fal-billable-units` with a response was seen by others. `image_url` is from an older schema. That
-//! one image goes into the list as well, when files are refused, and what is said to whoever asks for a result too early,
-//! are guesses.
+//! Documented: paths, `effect_scene`, `input_image_urls` for one image as for two, `duration`, the three states, the links
+//! without the endpoint's sub-path, 202 while it runs, `metrics.inference_time` of one that ended, the shape of errors,
+//! webhooks and their signature. `x-fal-billable-units` with a response was seen by others. `image_url` is from an older
+//! schema. When files are refused, and what is said to whoever asks for a result too early, are guesses.
 
 use std::time::Duration;
 

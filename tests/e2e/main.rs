@@ -6,6 +6,7 @@
 )]
 
 mod accounts;
+mod gateways;
 mod killed;
 mod limits;
 mod lost;

@@ -172,26 +172,6 @@ async fn a_scene_whose_first_rows_fail_is_paused_before_the_rest_is_paid_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn first_rows_in_doubt_hold_nobody_up_and_are_not_piled_up() {
-    let doubt = || Submitted::InDoubt(Doubt::TimedOut);
-    let gateway = (0..30).fold(ScriptedGateway::new(NONE), |gateway, _| gateway.submit_says(doubt()));
-    let mut night = Night::new(vec![gateway], 30).await;
-    night.settings.lanes[0].in_flight = 20;
-    night.settings.caution = Caution { canary: 2, most_failures: Some(50) };
-    let mut most = 0;
-    let (_, tally) = night.run().await;
-    // Where nothing can be asked, each waits for minutes before a person has it: four at a time, never more.
-    let jobs = night.store.jobs(crate::store::Filter::default(), crate::domain::JobId(0), 99).await.unwrap();
-    let mut starts: Vec<_> = jobs.iter().map(|job| job.attempt.as_ref().unwrap().started_at).collect();
-    starts.sort();
-    for first in &starts {
-        let together = starts.iter().filter(|other| (0..300).contains(&other.duration_since(*first).as_secs())).count();
-        most = most.max(together);
-    }
-    assert_eq!((tally.held, most), (30, 4), "{starts:?}");
-}
-
-#[tokio::test(start_paused = true)]
 async fn the_budget_is_never_passed_whatever_fails_and_in_all_runs_together() {
     let mut night = Night::new(vec![failing(40), failing(40)], 20).await;
     night.settings.budget =

@@ -258,3 +258,6 @@ impl Guard {
 fn scene(job: &Job) -> Scene {
     (job.batch, job.effect.scene.clone())
 }
+
+#[cfg(test)]
+mod tests;

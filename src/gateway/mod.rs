@@ -15,6 +15,8 @@ mod rest;
 pub mod scripted;
 mod spec;
 mod streamed;
+#[cfg(test)]
+mod tests;
 pub mod wavespeed;
 pub mod webhook;
 mod words;

@@ -182,7 +182,7 @@ impl Stage {
         let age = self.age(job);
         // What an earlier run left behind may have ended while nobody looked.
         let left_behind = age > min_poll * 4;
-        let wait = if left_behind { Duration::ZERO } else { self.lane().expectation().wait_for(age, min_poll) };
+        let wait = if left_behind { min_poll } else { self.lane().expectation().wait_for(age, min_poll) };
         self.together(self.shared.after(wait).max(self.first_at))
     }
 

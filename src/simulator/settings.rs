@@ -29,7 +29,8 @@ pub struct Settings {
     pub seed: u64,
     /// What is demanded of whoever asks.
     pub credentials: Credentials,
-    /// How long after it begins to count a signed token is taken; `None` until it says that it ends. Default `None`.
+    /// How long after it was made a signed token is taken, in whole seconds; `None` until it says that it ends. Default
+    /// `None`.
     pub token_age: Option<Duration>,
     /// How far the remote's clock is ahead, where it judges tokens and dates its answers. Default none.
     pub clock_offset: SignedDuration,

@@ -53,7 +53,8 @@ impl Client {
     }
 
     async fn create(&self, external: &str) -> Result<(u16, Value), reqwest::Error> {
-        let body = json!({ "effect_scene": "squish", "input": { "image": png(400) }, "external_task_id": external });
+        let input = json!({ "image": png(400), "duration": "5" });
+        let body = json!({ "effect_scene": "squish", "input": input, "external_task_id": external });
         self.post(&body).await
     }
 

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod check;
+mod gateways;
 mod killed;
 mod limits;
 mod lost;

@@ -15,6 +15,27 @@ use tempfile::TempDir;
 /// A key that would be seen if it went anywhere.
 pub(crate) const KEY: &str = "sk-recognisable-5eed5eed";
 
+/// The same of a pair of keys, and of an account's token.
+pub(crate) const ACCESS_KEY: &str = "ak-recognisable-5eed5eed";
+pub(crate) const SECRET_KEY: &str = "secret-recognisable-5eed5eed";
+pub(crate) const ACCOUNT_TOKEN: &str = "at-recognisable-5eed5eed";
+
+/// All that must be seen nowhere.
+const SECRETS: [&str; 4] = [KEY, ACCESS_KEY, SECRET_KEY, ACCOUNT_TOKEN];
+
+/// Variables that show who asks, and the simulator's that demand it.
+pub(crate) type Shown = &'static [(&'static str, &'static str, &'static str)];
+
+pub(crate) const A_KEY: Shown = &[("NIGHTREEL_API_KEY", "NIGHTREEL_SIMULATOR_KEY", KEY)];
+pub(crate) const A_KEY_AND_A_TOKEN: Shown = &[
+    ("NIGHTREEL_API_KEY", "NIGHTREEL_SIMULATOR_KEY", KEY),
+    ("NIGHTREEL_ACCOUNT_TOKEN", "NIGHTREEL_SIMULATOR_ACCOUNT_TOKEN", ACCOUNT_TOKEN),
+];
+pub(crate) const A_PAIR: Shown = &[
+    ("NIGHTREEL_ACCESS_KEY", "NIGHTREEL_SIMULATOR_ACCESS_KEY", ACCESS_KEY),
+    ("NIGHTREEL_SECRET_KEY", "NIGHTREEL_SIMULATOR_SECRET_KEY", SECRET_KEY),
+];
+
 /// Flags that make a night last seconds.
 pub(crate) const QUICK: [&str; 10] =
     ["--rate", "500/s", "--in-flight", "8", "--settle-after", "400ms", "--min-poll", "30ms", "--request-timeout", "3s"];
@@ -23,6 +44,7 @@ pub(crate) const QUICK: [&str; 10] =
 pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) base_url: String,
+    shown: Shown,
     simulator: Child,
 }
 
@@ -51,7 +73,9 @@ impl From<Output> for Ran {
     fn from(output: Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let ran = Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) };
-        assert!(!ran.out.contains(KEY) && !ran.err.contains(KEY), "the key was shown:\n{}{}", ran.out, ran.err);
+        for secret in SECRETS {
+            assert!(!ran.out.contains(secret) && !ran.err.contains(secret), "a key was shown:\n{}{}", ran.out, ran.err);
+        }
         ran
     }
 }
@@ -59,16 +83,28 @@ impl From<Output> for Ran {
 impl World {
     /// A remote with tasks of 40 to 120 ms, and `flags`.
     pub(crate) fn new(flags: &[&str]) -> Self {
+        Self::demanding(A_KEY, flags)
+    }
+
+    /// The same, demanding what every command in this world shows.
+    pub(crate) fn demanding(shown: Shown, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut simulator = Command::new(env!("CARGO_BIN_EXE_nightreel"));
-        simulator.args(["simulate", "--port", "0", "--task-time", "40ms..120ms", "--in-flight", "none", "--quiet"]);
-        simulator.args(flags).env_clear().env("NIGHTREEL_SIMULATOR_KEY", KEY);
-        let mut simulator = simulator.current_dir(&folder).stdout(Stdio::piped()).spawn().unwrap();
-        let mut base_url = String::new();
-        BufReader::new(simulator.stdout.as_mut().unwrap()).read_line(&mut base_url).unwrap();
-        let base_url = base_url.trim().to_owned();
-        assert!(base_url.starts_with("http://127.0.0.1:"), "{base_url}");
-        Self { folder, base_url, simulator }
+        let (simulator, base_url) = simulate(folder.path(), shown, "0", flags);
+        Self { folder, base_url, shown, simulator }
+    }
+
+    /// Ends the remote, and begins another one in its place. It knows what the first one wrote into its `--world`.
+    pub(crate) fn replace(&mut self, flags: &[&str]) {
+        self.simulator.kill().unwrap();
+        self.simulator.wait().unwrap();
+        let port = self.host().rsplit(':').next().unwrap().to_owned();
+        let (simulator, base_url) = simulate(self.folder.path(), self.shown, &port, flags);
+        assert_eq!(base_url, self.base_url);
+        self.simulator = simulator;
+    }
+
+    fn host(&self) -> &str {
+        self.base_url.trim_start_matches("http://").split('/').next().unwrap()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -91,10 +127,11 @@ impl World {
         self.write(name, text)
     }
 
-    /// The binary in this folder, with a key and nothing else from outside.
+    /// The binary in this folder, with what shows who asks and nothing else from outside.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nightreel"));
-        command.args(args).current_dir(&self.folder).env_clear().env("NIGHTREEL_API_KEY", KEY);
+        command.args(args).current_dir(&self.folder).env_clear();
+        command.envs(self.shown.iter().map(|(variable, _, secret)| (variable, secret)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -105,19 +142,20 @@ impl World {
 
     /// The flags of a run against this remote, which can look everything up.
     pub(crate) fn kling<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
-        let mut args = vec!["run"];
-        args.extend(more);
-        args.extend(["--gateway", "kling", "--base-url", &self.base_url]);
-        args.extend(QUICK);
-        args
+        self.through("kling", more)
     }
 
     /// The flags of a run against this remote as a gateway that can look nothing up.
     pub(crate) fn compatible<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
-        let mut args = vec!["run"];
-        args.extend(more);
-        args.extend(["--gateway", "kling-compatible", "--base-url", &self.base_url]);
+        self.through("kling-compatible", more)
+    }
+
+    /// The flags of a run against this remote as a gateway of this kind.
+    pub(crate) fn through<'a>(&'a self, gateway: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+        let mut args = vec!["run", "--gateway", gateway, "--base-url", &self.base_url];
         args.extend(QUICK);
+        // What a test says itself comes last, and so wins.
+        args.extend(more);
         args
     }
 
@@ -160,8 +198,8 @@ impl World {
 
     /// One request by hand: no client of the project's judges the project.
     fn get(&self, path: &str) -> Value {
-        let host = self.base_url.trim_start_matches("http://").split('/').next().unwrap().to_owned();
-        let mut stream = TcpStream::connect(&host).unwrap();
+        let host = self.host();
+        let mut stream = TcpStream::connect(host).unwrap();
         write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
@@ -203,6 +241,31 @@ impl World {
         let partial = files(&self.path("videos")).into_iter().filter(|file| file.contains(".part")).collect::<Vec<_>>();
         assert_eq!(partial, Vec::<String>::new());
     }
+
+    /// No file in this world holds what shows who asks.
+    #[track_caller]
+    pub(crate) fn no_file_holds_a_secret(&self) {
+        for file in files(self.folder.path()) {
+            let bytes = fs::read(self.path(&file)).unwrap();
+            for secret in SECRETS {
+                let held = bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
+                assert!(!held, "{file} holds {secret}");
+            }
+        }
+    }
+}
+
+/// A remote of its own process, and where it is.
+fn simulate(folder: &Path, shown: Shown, port: &str, flags: &[&str]) -> (Child, String) {
+    let mut simulator = Command::new(env!("CARGO_BIN_EXE_nightreel"));
+    simulator.args(["simulate", "--port", port, "--task-time", "40ms..120ms", "--in-flight", "none", "--quiet"]);
+    simulator.args(flags).env_clear().envs(shown.iter().map(|(_, variable, secret)| (variable, secret)));
+    let mut simulator = simulator.current_dir(folder).stdout(Stdio::piped()).spawn().unwrap();
+    let mut base_url = String::new();
+    BufReader::new(simulator.stdout.as_mut().unwrap()).read_line(&mut base_url).unwrap();
+    let base_url = base_url.trim().to_owned();
+    assert!(base_url.starts_with("http://127.0.0.1:"), "{base_url}");
+    (simulator, base_url)
 }
 
 impl Drop for World {

@@ -28,7 +28,7 @@ impl<'a> Queued<'a> {
     pub(super) fn of(content: &'a Content) -> Option<Self> {
         match content {
             Content::Json(Value::Object(object)) => Some(Self(object)),
-            Content::Json(_) | Content::Foreign(_) => None,
+            Content::Json(_) | Content::Page(_) | Content::Foreign(_) => None,
         }
     }
 
@@ -110,7 +110,7 @@ fn not_told(result: &Answer, said: &Said) -> Observed {
 /// What a body says that is no success.
 pub(super) fn said(content: &Content, line: &Line) -> Said {
     let (words, code) = match content {
-        Content::Foreign(words) => (words.clone(), None),
+        Content::Page(words) | Content::Foreign(words) => (words.clone(), None),
         Content::Json(Value::Object(object)) => match object.get("detail") {
             Some(Value::Array(errors)) => of_errors(errors),
             detail => {

@@ -84,7 +84,9 @@ pub(super) struct Answer {
 pub(super) enum Content {
     /// JSON.
     Json(Value),
-    /// Anything else, and what it is.
+    /// A web page, and what it is.
+    Page(String),
+    /// Anything else, and what it is: nothing at all, or JSON that was cut off, which a task may stand behind.
     Foreign(String),
 }
 
@@ -226,26 +228,31 @@ impl Content {
         match serde_json::from_slice::<Value>(body) {
             Ok(value @ (Value::Object(_) | Value::Array(_))) => Self::Json(value),
             // A lone text or number is no answer of an API, though it is JSON.
-            Ok(_) | Err(_) => Self::Foreign(foreign(&String::from_utf8_lossy(body))),
+            Ok(_) | Err(_) => Self::without_json(&String::from_utf8_lossy(body)),
         }
+    }
+
+    /// What a body is that is no JSON.
+    fn without_json(text: &str) -> Self {
+        let text = text.trim();
+        if text.is_empty() {
+            return Self::Foreign("an empty body".to_owned());
+        }
+        page(text).map_or_else(|| Self::Foreign(text.to_owned()), Self::Page)
     }
 }
 
-/// What a body is that is no JSON.
-fn foreign(text: &str) -> String {
-    let text = text.trim();
+/// What a web page is, where it is one.
+fn page(text: &str) -> Option<String> {
     let lower = text.get(..text.floor_char_boundary(LOOKED_AT)).unwrap_or_default().to_ascii_lowercase();
-    if text.is_empty() {
-        return "an empty body".to_owned();
-    }
     if !["<!doctype html", "<html", "<body"].iter().any(|mark| lower.contains(mark)) {
-        return text.to_owned();
+        return None;
     }
     let title = lower.find("<title>").and_then(|start| text.get(start + "<title>".len()..)?.split('<').next());
-    match title.map(str::trim).filter(|title| !title.is_empty()) {
+    Some(match title.map(str::trim).filter(|title| !title.is_empty()) {
         Some(title) => format!("an HTML page: {title}"),
         None => "an HTML page".to_owned(),
-    }
+    })
 }
 
 /// `text` where it is an http(s) URL.

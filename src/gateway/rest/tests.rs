@@ -189,12 +189,24 @@ fn a_status_means_of_a_request_what_http_says_and_doubt_where_it_says_nothing() 
 #[test]
 fn a_page_instead_of_json_is_a_wrong_route_only_where_no_json_was_ever_heard() {
     let says = |status, known| {
-        let answer = answered(status, Content::Foreign("an HTML page".into()), known);
-        submit_says(&not_taken(&answer, Said { words: "an HTML page".into(), code: None }))
+        let answer = answered(status, Content::Page("an HTML page".into()), known);
+        let said = Said { words: "an HTML page".into(), code: None };
+        (submit_says(&not_taken(&answer, said.clone())), observe_says(&unseen(&answer, &said)))
     };
-    assert_eq!(says(200, Known::Unheard), "paused: Route");
-    assert_eq!(says(200, Known::Heard), "in doubt: not understood");
-    assert_eq!(says(502, Known::Unheard), "in doubt: HTTP 502");
+    assert_eq!(says(200, Known::Unheard), ("paused: Route".into(), "paused: Route".into()));
+    let unclear = |status: u16| format!("unclear: HTTP {status}: an HTML page");
+    assert_eq!(says(200, Known::Heard), ("in doubt: not understood".into(), unclear(200)));
+    assert_eq!(says(502, Known::Unheard), ("in doubt: HTTP 502".into(), unclear(502)));
+}
+
+#[test]
+fn half_an_answer_or_none_is_no_wrong_route_though_it_is_the_first_that_came() {
+    for body in ["", " \n", "{\"code\":200,\"mess", "OK", "7"] {
+        let answer = answered(200, Content::of(body.as_bytes()), Known::Unheard);
+        let said = Said { words: body.into(), code: None };
+        assert_eq!(submit_says(&not_taken(&answer, said.clone())), "in doubt: not understood", "{body:?}");
+        assert!(observe_says(&unseen(&answer, &said)).starts_with("unclear"), "{body:?}");
+    }
 }
 
 #[test]
@@ -203,7 +215,7 @@ fn no_status_of_a_question_fails_a_task() {
         observe_says(&unseen(&answered(status, content, Known::Heard), &Said { words: words.into(), code: None }))
     };
     let json = || Content::Json(json!({}));
-    let page = || Content::Foreign("an HTML page".into());
+    let page = || Content::Page("an HTML page".into());
     assert_eq!(says(401, json(), ""), "paused: Key");
     assert_eq!(says(403, json(), "User is locked. Reason: Exhausted balance."), "paused: Balance");
     assert_eq!(says(402, page(), ""), "paused: Balance");
@@ -247,7 +259,7 @@ async fn an_endless_answer_is_not_read_to_its_end() {
     let remote = Remote::start(|_| reply(502, format!("<html><title>big</title>{}", "x".repeat(3 << 20)))).await;
     let line = line(settings(&remote.base));
     let answer = line.post(line.at([]), HeaderMap::new(), Body::new()).await.unwrap();
-    assert!(matches!(answer.content, Content::Foreign(words) if words == "an HTML page: big"));
+    assert!(matches!(answer.content, Content::Page(words) if words == "an HTML page: big"));
 }
 
 #[tokio::test]

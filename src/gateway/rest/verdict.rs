@@ -46,11 +46,8 @@ pub(in crate::gateway) fn not_taken(answer: &Answer, said: Said) -> Submitted {
             Submitted::Refused(FailureCause::Refused { words, code, status })
         }
         400..=498 => Submitted::Refused(FailureCause::Refused { words, code, status }),
-        // A page where JSON belongs, and never anything else: this is no such API, and cannot have made a task. A
-        // remote that spoke before may have taken this request and lost its tongue.
-        200..=299 if matches!((&answer.content, answer.known), (Content::Foreign(_), Known::Unheard)) => {
-            paused(PauseReason::Route, words)
-        }
+        // A remote that spoke before may have taken this request and lost its tongue.
+        200..=299 if is_no_such_api(answer) => paused(PauseReason::Route, words),
         _ => not_understood(status, words),
     }
 }
@@ -64,6 +61,7 @@ pub(in crate::gateway) fn unseen(answer: &Answer, said: &Said) -> Observed {
         (402, _) => pause(PauseReason::Balance),
         (404 | 410, Content::Json(_)) => Observed::NotVisible,
         (300..=399, _) => unclear(answer, &elsewhere(answer)),
+        (200..=299, _) if is_no_such_api(answer) => pause(PauseReason::Route),
         _ => unclear(answer, &format!("HTTP {}: {words}", answer.status)),
     }
 }
@@ -92,6 +90,12 @@ fn elsewhere(answer: &Answer) -> String {
         Some(place) => format!("the base URL leads elsewhere: HTTP {} to {place}", answer.status),
         None => format!("the base URL leads elsewhere: HTTP {}", answer.status),
     }
+}
+
+/// Whether a web page stands where JSON belongs, and nothing else was ever heard: this is no such API, and cannot have
+/// made a task. An empty body or half an answer proves nothing: a task may stand behind it.
+fn is_no_such_api(answer: &Answer) -> bool {
+    matches!((&answer.content, answer.known), (Content::Page(_), Known::Unheard))
 }
 
 /// What is wrong with the account, by words that speak of nothing else. Observed at fal (HTTP 403): "User is locked.

@@ -135,7 +135,7 @@ impl WaveSpeedGateway {
     /// What a body says that is no success.
     fn said(&self, answer: &Answer) -> Said {
         let (words, code) = match &answer.content {
-            Content::Foreign(words) => (words.clone(), None),
+            Content::Page(words) | Content::Foreign(words) => (words.clone(), None),
             Content::Json(Value::Object(object)) => {
                 let told = |object, name| text(object, name).filter(|words| !words.eq_ignore_ascii_case("success"));
                 let words = told(object, "message")
@@ -174,7 +174,7 @@ fn only_picture(order: Order<'_>) -> Result<&Picture, String> {
 fn by_code(answer: Answer) -> Answer {
     let told = match &answer.content {
         Content::Json(body) => body.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok()),
-        Content::Foreign(_) => None,
+        Content::Page(_) | Content::Foreign(_) => None,
     };
     match told {
         Some(status @ 400..=599) if answer.is_success() => Answer { status, ..answer },

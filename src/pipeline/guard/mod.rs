@@ -62,8 +62,10 @@ struct Known {
 struct Standing {
     /// Rows that were made, in this run or an earlier one.
     made: u64,
-    /// Rows that are being sent or run at the remote.
+    /// Rows that are being sent, in doubt, or run at the remote.
     running: u64,
+    /// Those of them that are in doubt.
+    in_doubt: u64,
     /// How its tasks ended in this run.
     record: Record,
     /// Why nothing more is sent.
@@ -93,7 +95,11 @@ impl Guard {
             let standing = known.scenes.entry((group.batch, group.scene.clone())).or_default();
             match group.state {
                 StateCode::Ready | StateCode::Done => standing.made += group.jobs,
-                StateCode::Submitting | StateCode::InDoubt | StateCode::Waiting => standing.running += group.jobs,
+                StateCode::Submitting | StateCode::Waiting => standing.running += group.jobs,
+                StateCode::InDoubt => {
+                    standing.running += group.jobs;
+                    standing.in_doubt += group.jobs;
+                }
                 StateCode::Planned | StateCode::Failed | StateCode::Held | StateCode::Stuck => {}
             }
         }
@@ -140,6 +146,8 @@ impl Guard {
                 (false, true) if after.state != State::Submitting => standing.running += 1,
                 (false, _) | (true, true) => {}
             }
+            let is_in_doubt = |job: &Job| u64::from(job.state.code() == StateCode::InDoubt);
+            standing.in_doubt = (standing.in_doubt + is_in_doubt(after)).saturating_sub(is_in_doubt(before));
             self.is_unproven(standing)
         };
         let account = after.attempt.as_ref().map(|attempt| attempt.account.clone());
@@ -235,7 +243,9 @@ impl Guard {
         let first = || {
             // What failed is replaced one by one, so that a scene that never works costs no more than its first rows.
             let gone = standing.made + standing.record.failed();
-            standing.running == 0 || gone + standing.running < self.caution.canary
+            // One in doubt may take long to settle, and holds nobody up; as many again as there are first rows do.
+            let most = self.caution.canary + standing.in_doubt.min(self.caution.canary);
+            standing.running == 0 || gone + standing.running < most
         };
         standing.paused.is_none() && (!self.is_unproven(standing) || first())
     }
@@ -248,3 +258,6 @@ impl Guard {
 fn scene(job: &Job) -> Scene {
     (job.batch, job.effect.scene.clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
 //! fal's queue: whatever comes is taken and waits for its turn; a request is followed by the links that it is answered with.
 //!
-//! Documented: paths, `effect_scene`, `input_image_urls`, `duration`, the three states, the links without the endpoint's
-//! sub-path, 202 while it runs, the shape of errors, webhooks and their signature. `image_url` is from an older schema. That
-//! one image goes into the list as well, when files are refused, and what is said to whoever asks for a result too early,
-//! are guesses.
+//! Documented: paths, `effect_scene`, `input_image_urls` for one image as for two, `duration`, the three states, the links
+//! without the endpoint's sub-path, 202 while it runs, `metrics.inference_time` of one that ended, the shape of errors,
+//! webhooks and their signature. `x-fal-billable-units` with a response was seen by others. `image_url` is from an older
+//! schema. When files are refused, and what is said to whoever asks for a result too early, are guesses.
+
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -15,7 +17,7 @@ use serde_json::{Value, json};
 use super::super::callback::Notice;
 use super::super::door::Cut;
 use super::super::refusal::Refusal;
-use super::super::task::{Status, Task, Told, Wanted};
+use super::super::task::{Status, Task, Told, Wanted, units_text};
 use super::gate::{self, Question};
 use super::image::{Form, images};
 use super::refuse::fal_detail;
@@ -58,6 +60,10 @@ pub(super) async fn status(
         Status::Succeeded | Status::Failed => (200, "COMPLETED"),
     };
     let mut told_state = state(&ground, &told.task, word);
+    if word == "COMPLETED" {
+        let took = Duration::from_millis(u64::try_from(told.task.ends_at - told.task.begins()).unwrap_or(0));
+        told_state["metrics"] = json!({ "inference_time": took.as_secs_f64() });
+    }
     if let Some(reason) = told.reason() {
         told_state["error"] = json!(reason);
         told_state["error_type"] = json!(kind(reason));
@@ -72,7 +78,13 @@ pub(super) async fn response(
     Path(id): Path<String>,
 ) -> Response {
     match gate::ask(&ground, &cut, &headers, &id, Question::Result) {
-        Ok(told) if told.status == Status::Succeeded => answer(200, payload(&ground, &told)),
+        Ok(told) if told.status == Status::Succeeded => {
+            let mut answered = answer(200, payload(&ground, &told));
+            if let Ok(units) = HeaderValue::try_from(units_text(told.task.units)) {
+                answered.headers_mut().insert(HeaderName::from_static("x-fal-billable-units"), units);
+            }
+            answered
+        }
         Ok(told) if told.status == Status::Failed => answer(422, payload(&ground, &told)),
         Ok(_) => answer(400, json!({ "detail": "Request is still in progress" })),
         Err(refused) => refused,

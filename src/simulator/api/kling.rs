@@ -1,7 +1,7 @@
 //! Kling's wire, and what the gateways that speak it make of it: create, query by either id, list.
 //!
 //! Paths, fields and answers are as documented by Kling. `CometAPI` answers a creation with `message: "success"` and no
-//! request id (documented); new-api answers it with `OpenAI`'s video object, and wraps queries (read in its source).
+//! request id, and wants a duration in every one (documented; how it says so is a guess); new-api answers it with `OpenAI`'s video object, and wraps queries (read in its source).
 
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::HeaderMap;
@@ -27,7 +27,7 @@ pub(super) async fn create(
     if let Some(refused) = gate::unauthorized(&ground, &headers) {
         return refused;
     }
-    let wanted = wanted(&body);
+    let wanted = wanted(&body, ground.shared.settings.dialect);
     drop(body);
     gate::create(&ground, &cut, wanted, |task, now| created(&ground, task, now)).await
 }
@@ -179,7 +179,7 @@ fn wrapped(ground: &Ground, told: &Told) -> Value {
 }
 
 /// What a creation asks for.
-fn wanted(body: &[u8]) -> Result<Wanted, Refusal> {
+fn wanted(body: &[u8], dialect: Dialect) -> Result<Wanted, Refusal> {
     let body: Value = serde_json::from_slice(body).map_err(|_| Refusal::Malformed)?;
     let scene = body["effect_scene"].as_str().filter(|scene| !scene.is_empty());
     let scene = scene.ok_or_else(|| Refusal::invalid("effect_scene is required"))?.to_owned();
@@ -192,6 +192,9 @@ fn wanted(body: &[u8]) -> Result<Wanted, Refusal> {
             (Value::Null | Value::String(_), _) => {}
             _ => return Err(Refusal::Invalid(format!("{name} must be a string"))),
         }
+    }
+    if dialect == Dialect::Comet && input["duration"].is_null() {
+        return Err(Refusal::invalid("duration is required"));
     }
     let images = images(&scene, &input["image"], &input["images"], Form::Bare)?;
     let text = |name: &str| body[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);

@@ -12,12 +12,13 @@ mod refuse;
 mod wavespeed;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -69,7 +70,7 @@ pub(super) fn routes(shared: Arc<Shared>, origin: &str) -> Router {
         .route("/_simulator/tasks", get(judge))
         .fallback(nowhere)
         .layer(DefaultBodyLimit::max(BODY))
-        .layer(from_fn_with_state(ground.clone(), dated))
+        .layer(from_fn_with_state(ground.clone(), headed))
         .with_state(ground)
 }
 
@@ -89,12 +90,21 @@ async fn nowhere(State(ground): State<Ground>) -> Response {
     ground.refuse(&Refusal::NoMethod)
 }
 
-/// Dates an answer by the remote's clock.
-async fn dated(State(ground): State<Ground>, request: Request, next: Next) -> Response {
+/// Dates an answer by the remote's clock, and names the request where the vendor's headers do: new-api and fal (read in
+/// the source of the one, and in that of the other's client).
+async fn headed(State(ground): State<Ground>, request: Request, next: Next) -> Response {
     let mut answer = next.run(request).await;
     let since = Duration::from_secs(u64::try_from(ground.seconds()).unwrap_or(0));
     if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(UNIX_EPOCH + since)) {
         answer.headers_mut().insert(header::DATE, date);
+    }
+    let name = match ground.shared.settings.dialect {
+        Dialect::NewApi => "x-oneapi-request-id",
+        Dialect::Fal => "x-fal-request-id",
+        Dialect::Kling | Dialect::Comet | Dialect::WaveSpeed => return answer,
+    };
+    if let Ok(id) = HeaderValue::try_from(request_id(ground.shared.now())) {
+        answer.headers_mut().insert(HeaderName::from_static(name), id);
     }
     answer
 }
@@ -155,6 +165,8 @@ fn html(status: u16) -> Response {
     built.unwrap_or_default()
 }
 
-fn request_id(now: i64) -> String {
-    format!("5eed0000-0000-4000-8000-{now:012x}")
+/// What a request is called: each by a name of its own, however many come in a millisecond.
+fn request_id(now: Ms) -> String {
+    static ANSWERED: AtomicU32 = AtomicU32::new(0);
+    format!("{:08x}-5eed-4000-8000-{now:012x}", ANSWERED.fetch_add(1, Ordering::Relaxed))
 }

@@ -134,7 +134,7 @@ async fn cometapi_shows_an_accounts_tasks_to_its_own_token_only() {
     let settings = Settings { fail_scenes: vec!["doomed".into()], pack: Some(100.0), ..settings };
     let (simulator, client) = start(Settings { task_for: (Duration::ZERO, Duration::ZERO), ..settings }).await;
     for scene in ["squish", "doomed", "squish"] {
-        let body = json!({ "effect_scene": scene, "input": { "image": png(400) } });
+        let body = json!({ "effect_scene": scene, "input": { "image": png(400), "duration": "5" } });
         assert_eq!(client.call("/v1/videos/effects", "Bearer sk-1", Some(&body)).await.0, 200);
     }
     let host = client.1.strip_suffix("/kling").unwrap().to_owned();

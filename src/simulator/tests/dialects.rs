@@ -13,7 +13,7 @@ fn at_once(dialect: Dialect) -> Settings {
 fn creation(dialect: Dialect, scene: &str, image: &str) -> (&'static str, Value) {
     match dialect {
         Dialect::Kling | Dialect::Comet | Dialect::NewApi => {
-            ("/v1/videos/effects", json!({ "effect_scene": scene, "input": { "image": image } }))
+            ("/v1/videos/effects", json!({ "effect_scene": scene, "input": { "image": image, "duration": "5" } }))
         }
         Dialect::Fal => (
             "/fal-ai/kling-video/v1.6/pro/effects",
@@ -60,6 +60,9 @@ async fn cometapi_makes_tasks_that_only_their_own_id_finds() {
     client.fetches(&told["data"]["task_result"]["videos"][0]["url"]).await;
     let (status, unknown) = client.get("/nr-1").await;
     assert_eq!((status, &unknown["code"]), (400, &json!("task_not_exist")));
+    let (status, refused) =
+        client.post(&json!({ "effect_scene": "squish", "input": { "image": LINK } })).await.unwrap();
+    assert_eq!((status, &refused["message"]), (400, &json!("duration is required")));
     let (status, list) = client.call("/v1/videos/effects?pageNum=1", "", None).await;
     assert!(status == 200 && list.as_str().unwrap().contains("<html>"), "{list}");
     client.create("nr-1").await.unwrap();

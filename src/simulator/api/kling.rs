@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::door::Cut;
+use super::super::fault::Kind;
 use super::super::refusal::Refusal;
 use super::super::task::{Ms, Status, Task, Told, Wanted, units_text};
 use super::super::{Answers, Dialect, Listing, Lookup};
@@ -62,6 +63,9 @@ pub(super) struct Page {
 pub(super) async fn list(State(ground): State<Ground>, headers: HeaderMap, Query(page): Query<Page>) -> Response {
     if let Some(refused) = gate::closed(&ground, &headers) {
         return refused;
+    }
+    if ground.shared.world().strikes(Kind::Query401).is_some() {
+        return ground.refuse(&Refusal::BadKey("Authorization is invalid"));
     }
     if ground.shared.settings.listing == Listing::Missing {
         return ground.refuse(&Refusal::NoMethod);

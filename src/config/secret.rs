@@ -23,7 +23,7 @@ pub enum SecretError {
         source: std::io::Error,
     },
     /// Others can read the file.
-    #[error("{path}: the key file can be read by others (mode {mode:o}); type: chmod 600 {path}")]
+    #[error("{path}: the key file can be read by others (mode {mode:o})")]
     Open {
         /// The file.
         path: PathBuf,
@@ -73,19 +73,24 @@ impl Variables {
     }
 }
 
+/// A key, and where it stands.
+pub(super) struct Found {
+    pub(super) secret: SecretString,
+    /// The variable or the file.
+    pub(super) origin: String,
+}
+
 /// A key, where there is one: of a variable, which wins over a file. A variable that was named on purpose must be there.
-pub(super) fn load(
-    variable: Option<&str>,
-    file: Option<&Path>,
-    named: bool,
-) -> Result<Option<SecretString>, SecretError> {
+pub(super) fn load(variable: Option<&str>, file: Option<&Path>, named: bool) -> Result<Option<Found>, SecretError> {
     let found = variable.map(|variable| (variable, std::env::var(variable)));
     match (found, file) {
-        (Some((variable, Ok(text))), _) => checked(&text, variable).map(Some),
+        (Some((variable, Ok(text))), _) => {
+            Ok(Some(Found { secret: checked(&text, variable)?, origin: variable.to_owned() }))
+        }
         (Some((variable, Err(std::env::VarError::NotUnicode(_)))), _) => {
             Err(SecretError::NotAKey { origin: variable.to_owned(), why: "it is not plain text" })
         }
-        (_, Some(path)) => read(path).map(Some),
+        (_, Some(path)) => Ok(Some(Found { secret: read(path)?, origin: path.display().to_string() })),
         (Some((variable, Err(std::env::VarError::NotPresent))), None) if named => {
             Err(SecretError::NotSet { variable: variable.to_owned() })
         }
@@ -118,6 +123,23 @@ fn checked(text: &str, origin: &str) -> Result<SecretString, SecretError> {
         return not_a_key("it has spaces, line ends or other characters that no key has");
     }
     Ok(SecretString::from(text.to_owned()))
+}
+
+impl SecretError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Unreadable { path, .. } => {
+                format!("write the key to {0}, or look who may read it: ls -l {0}", path.display())
+            }
+            Self::Open { path, .. } => format!("chmod 600 {}", path.display()),
+            Self::NotSet { variable } => {
+                format!("export {variable}=... where nightreel is started; cron does not read your shell's settings")
+            }
+            Self::NotAKey { .. } => "copy the key again, as one line without spaces".to_owned(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod admit;
 pub(super) mod check;
 pub(super) mod collect;
+pub(super) mod doctor;
 pub(super) mod resolve;
 pub(super) mod retry;
 pub(super) mod run;

@@ -5,6 +5,7 @@
     reason = "a test fails where it cannot go on, and measures real processes by real time"
 )]
 
+mod doctor;
 mod killed;
 mod limits;
 mod lost;

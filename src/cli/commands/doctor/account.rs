@@ -22,6 +22,9 @@ const USUAL_TASK: Duration = Duration::from_secs(360);
 /// How many of the last tasks tell how long one takes.
 const REMEMBERED: usize = 64;
 
+/// A key of fewer characters was probably not copied whole.
+const SHORT: usize = 16;
+
 /// What an account can make.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Capacity {
@@ -51,7 +54,7 @@ pub(super) async fn examine(
         Err(failure) => {
             let about = account.name.as_ref().map_or(About::Settings, |name| About::Account(name.to_string()));
             let mut findings = Findings::new(about);
-            findings.bad("gateway", failure.words(), failure.hints().join("; "));
+            findings.bad("gateway", failure.words(), failure.hints().join("\n"));
             return Examined { findings, capacity: None };
         }
     };
@@ -136,6 +139,12 @@ fn place_and_key(account: &AccountSettings, way: Way<'_>, findings: &mut Finding
                 let hint =
                     "use an API key, or NIGHTREEL_ACCESS_KEY and NIGHTREEL_SECRET_KEY, from which tokens are made";
                 findings.note("key", format!("{words}: such a token ends after half an hour or so"), hint);
+            } else if key.expose_secret().len() < SHORT {
+                findings.note(
+                    "key",
+                    format!("{words}: shorter than any key that is known"),
+                    "look whether it was copied whole",
+                );
             } else {
                 findings.good("key", words);
             }
@@ -148,7 +157,10 @@ fn place_and_key(account: &AccountSettings, way: Way<'_>, findings: &mut Finding
 }
 
 fn length(secret: &SecretString) -> String {
-    format!("{} characters", secret.expose_secret().len())
+    match secret.expose_secret().len() {
+        1 => "1 character".to_owned(),
+        more => format!("{more} characters"),
+    }
 }
 
 /// A token that somebody signed, rather than a key.

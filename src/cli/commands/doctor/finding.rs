@@ -25,6 +25,7 @@ pub(super) enum About {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Mark {
     /// As it should be.
+    #[serde(rename = "ok")]
     Good,
     /// Worth knowing; a run works all the same.
     Note,
@@ -40,7 +41,7 @@ pub(super) struct Finding {
     pub(super) what: &'static str,
     pub(super) mark: Mark,
     pub(super) words: String,
-    /// What to do about it.
+    /// What to do about it; a line for each way out.
     pub(super) hint: Option<String>,
 }
 
@@ -83,10 +84,21 @@ impl Findings {
 
 /// What is told at the end of an examination.
 pub(super) struct Report {
-    pub(super) findings: Vec<Finding>,
+    findings: Vec<Finding>,
 }
 
 impl Report {
+    /// All that was found: of settings, manifest, machine, and of each account in the order of the settings.
+    pub(super) fn new(mut findings: Vec<Finding>) -> Self {
+        findings.sort_by_key(|one| match one.about {
+            About::Settings => 0,
+            About::Manifest => 1,
+            About::Machine => 2,
+            About::Account(_) => 3,
+        });
+        Self { findings }
+    }
+
     fn count(&self, mark: Mark) -> usize {
         self.findings.iter().filter(|finding| finding.mark == mark).count()
     }
@@ -149,7 +161,7 @@ impl Report {
             }
             let mark = paint.mark(finding.mark);
             text.push_str(&format!("  {mark}  {:widest$}  {}\n", finding.what, finding.words));
-            if let Some(hint) = &finding.hint {
+            for hint in finding.hint.iter().flat_map(|hint| hint.lines()) {
                 text.push_str(&format!("{:1$}do: {hint}\n", "", 10 + widest));
             }
         }
@@ -206,7 +218,7 @@ mod tests {
             words: "words".to_owned(),
             hint: (*mark == Mark::Bad).then(|| "this".to_owned()),
         };
-        Report { findings: abouts.iter().map(one).collect() }
+        Report::new(abouts.iter().map(one).collect())
     }
 
     #[test]
@@ -225,7 +237,7 @@ mod tests {
 
     #[test]
     fn each_finding_is_a_line_and_what_to_do_stands_below_it() {
-        let found = report(&[(About::Machine, Mark::Good), (About::Account("a".to_owned()), Mark::Bad)]);
+        let found = report(&[(About::Account("a".to_owned()), Mark::Bad), (About::Machine, Mark::Good)]);
         let text = "machine\n  ok    key  words\naccount a\n  BAD   key  words\n             do: this\n";
         assert_eq!(found.text(Mark::Good, Paint::Plain), text);
         assert_eq!(found.text(Mark::Bad, Paint::Plain), text.split_once("words\n").unwrap().1);

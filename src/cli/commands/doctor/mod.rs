@@ -48,7 +48,7 @@ pub(in crate::cli) async fn doctor(
     }
     let all =
         [about_settings, about_manifest, about_machine].into_iter().chain(examined.into_iter().map(|one| one.findings));
-    let report = Report { findings: all.flat_map(|findings| findings.list).collect() };
+    let report = Report::new(all.flat_map(|findings| findings.list).collect());
     let exit = report.exit();
     if global.json {
         terminal::json(&report.json());
@@ -63,13 +63,24 @@ pub(in crate::cli) async fn doctor(
 /// What is told of settings that cannot be used.
 fn unusable(unsettled: &[Unsettled], findings: &mut Findings) {
     for Unsettled { account, error } in unsettled {
-        let because = std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"));
+        let because =
+            std::error::Error::source(error).map_or_else(String::new, |source| format!(": {}", one_line(source)));
         let of = account.as_ref().map_or_else(String::new, |name| format!("account {name}: "));
         let words = error.to_string();
         // Some of them name the account themselves.
         let of = if words.contains(of.trim_end_matches(": ")) { "" } else { of.as_str() };
         let hint = error.hint().unwrap_or_else(|| "put it right there: until then every command refuses".to_owned());
         findings.bad("setting", format!("{of}{words}{because}"), hint);
+    }
+}
+
+/// What an error says, without the picture of the place that TOML's draw.
+fn one_line(error: &dyn std::error::Error) -> String {
+    let words = error.to_string();
+    let lines: Vec<&str> = words.lines().filter(|line| !line.trim().is_empty()).collect();
+    match lines.as_slice() {
+        [first, .., last] => format!("{first}: {last}"),
+        [_] | [] => words.trim().to_owned(),
     }
 }
 

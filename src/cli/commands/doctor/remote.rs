@@ -100,7 +100,11 @@ pub(super) fn judge(heard: &Heard, way: Way<'_>, findings: &mut Findings) {
             let words = format!("{} did not answer within {} s", way.host(), PATIENCE.as_secs());
             findings.bad("reach", words, with_proxy("try again; then look whether a firewall is in between", way));
         }
-        Some(Err(words)) => findings.bad("reach", format!("{}: {words}", way.host()), unreached(words, way)),
+        Some(Err(words)) => {
+            let told =
+                words.trim_start_matches("error sending request: ").trim_start_matches("client error (Connect): ");
+            findings.bad("reach", format!("{} was not reached: {told}", way.host()), unreached(words, way));
+        }
         Some(Ok(probe)) => {
             answered(probe, way, findings);
             if let Some((balance, charges, recent)) = &heard.more {

@@ -81,7 +81,7 @@ fn open(state: &Path, findings: &mut Findings) -> Option<Arc<dyn Store>> {
         Ok(store) => store.map(|store| -> Arc<dyn Store> { Arc::new(store) }),
         Err(error @ OpenError::Older { .. }) => {
             let failure = Failure::from(error);
-            findings.note("ledger", failure.words(), failure.hints().join("; "));
+            findings.note("ledger", failure.words(), failure.hints().join("\n"));
             None
         }
         Err(
@@ -96,7 +96,7 @@ fn open(state: &Path, findings: &mut Findings) -> Option<Arc<dyn Store>> {
             let hint = match failure.hints() {
                 [] => "look whose file it is and whether it may be read: ls -l; or name another with --state PATH"
                     .to_owned(),
-                hints => hints.join("; "),
+                hints => hints.join("\n"),
             };
             findings.bad("ledger", failure.words(), hint);
             None
@@ -114,8 +114,8 @@ fn count(path: &Path, findings: &mut Findings) -> Option<u64> {
             None
         }
         Ok(Opened::Bad(problems)) => {
-            let what = problems.first().map_or_else(String::new, |problem| format!(": {}", problem.what));
-            findings.bad("rows", format!("{shown} cannot be used{what}"), check);
+            let first = problems.first().map_or_else(String::new, |first| format!(": {} {}", first.column, first.what));
+            findings.bad("rows", format!("{shown} cannot be used{first}"), check);
             None
         }
         Ok(Opened::Manifest(mut manifest)) => {

@@ -39,7 +39,7 @@ fn all_is_well_and_nothing_is_made_sent_or_shown() {
     says(&ran, "key", &["ok ", "24 characters", "sk-...", "NIGHTREEL_API_KEY"]);
     says(&ran, "access", &["ok "]);
     says(&ran, "balance", &["ok ", "units left"]);
-    says(&ran, "night", &["ok ", "3 videos", "50 an hour"]);
+    says(&ran, "night", &["ok ", "3 videos", "50 an hour take about 3 min"]);
     says(&ran, "disk", &["3 videos", "about 62 MB"]);
     assert!(ran.out.ends_with("\nno problems, no notes\n") && !ran.out.contains("BAD"), "{}", ran.out);
     let stats = world.stats();
@@ -145,6 +145,8 @@ fn a_place_that_cannot_be_written_and_too_few_open_files_are_the_machine() {
     says(&ran, "output", &["BAD", "is a file, where a folder has to be", "--out DIR"]);
     let ran = doctor(&world, &["--state", "file"]).exits(9);
     says(&ran, "ledger", &["BAD", "not a ledger", "do: name the ledger with --state PATH"]);
+    let ran = world.nightreel(&["doctor", "--state", "file"]).exits(9);
+    assert!(!ran.out.contains("which gateway"), "{}", ran.out);
     assert_eq!(fs::read_to_string(world.path("file")).unwrap(), "no folder");
     let limited = format!(
         "ulimit -n 60; exec {} doctor --gateway kling --base-url {}",

@@ -8,6 +8,7 @@ mod remote;
 mod work;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::config::{Settings, Unsettled};
 use crate::pace::Clock;
@@ -38,8 +39,9 @@ pub(in crate::cli) async fn doctor(
     let work = Work::of(args.manifest.as_deref(), settings, &mut about_manifest, &mut about_machine).await;
     machine::examine(settings, &work, clock.now(), &mut about_machine);
     let store = work.store.as_deref();
-    // Where the settings cannot be read, an account without a gateway is no news.
-    let accounts = settings.accounts.iter().filter(|account| unsettled.is_empty() || account.preset.is_some());
+    // Where settings or ledger cannot be read, an account without a gateway is no news.
+    let readable = unsettled.is_empty() && !work.unreadable;
+    let accounts = settings.accounts.iter().filter(|account| readable || account.preset.is_some());
     let examined = accounts.map(|account| account::examine(account, &work.accounts, store, &clock));
     let examined = futures::future::join_all(examined).await;
     let capacity: Option<Vec<Capacity>> = examined.iter().map(|one| one.capacity.clone()).collect();
@@ -102,12 +104,13 @@ fn night(to_make: u64, capacity: &[Capacity], findings: &mut Findings) {
         return;
     }
     let hours = to_make as f64 / per_hour;
-    let words = format!("{to_make} videos at about {per_hour:.0} an hour take about {hours:.1} h");
+    let long = remote::span(Duration::try_from_secs_f64(hours * 3600.0).unwrap_or(Duration::MAX).as_secs());
+    let words = format!("{to_make} videos at about {per_hour:.0} an hour take about {long}");
     if hours > NIGHT {
         findings.note(
             "night",
             words,
-            "more at once (in_flight, if the account allows it) or another [[account]] is faster",
+            "raise what is narrow (see pace), if the account allows it, or add an [[account]]",
         );
     } else {
         findings.good("night", words);
@@ -123,11 +126,11 @@ mod tests {
         let of = |per_hour, pool: Option<&str>| Capacity { per_hour, pool: pool.map(str::to_owned) };
         for (to_make, capacity, expected) in [
             (0, vec![of(50.0, None)], None),
-            (100, vec![of(50.0, None)], Some((Mark::Good, "100 videos at about 50 an hour take about 2.0 h"))),
+            (100, vec![of(50.0, None)], Some((Mark::Good, "100 videos at about 50 an hour take about 2 h"))),
             (
                 1000,
                 vec![of(50.0, Some("p")), of(30.0, Some("p"))],
-                Some((Mark::Note, "1000 videos at about 50 an hour take about 20.0 h")),
+                Some((Mark::Note, "1000 videos at about 50 an hour take about 20 h")),
             ),
         ] {
             let mut findings = Findings::new(About::Machine);

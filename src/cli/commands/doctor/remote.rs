@@ -14,7 +14,7 @@ use super::finding::Findings;
 
 /// How long the first question may take: longer than connecting may, so that it is told what did not connect.
 const PATIENCE: Duration = Duration::from_secs(12);
-/// How long the questions after it may take, together.
+/// How long each of the questions after it may take; they are asked at the same time.
 const MORE_PATIENCE: Duration = Duration::from_secs(5);
 /// An answer that takes longer is worth a word.
 const SLOW: Duration = Duration::from_secs(3);
@@ -72,8 +72,16 @@ impl Way<'_> {
 pub(super) struct Heard {
     /// `None` when nothing came in time.
     pub(super) probe: Option<Result<Probe, String>>,
-    /// `None` when it was not asked, or nothing came in time.
-    more: Option<(Told<Balance>, Told<Charges>, Told<Vec<Observation>>)>,
+    /// `None` when it was not asked.
+    more: Option<More>,
+}
+
+/// What was told of the account.
+#[derive(Debug)]
+struct More {
+    balance: Told<Balance>,
+    charges: Told<Charges>,
+    recent: Told<Vec<Observation>>,
 }
 
 /// Asks for a task that does not exist; whoever lets us in is asked about the account too. Costs nothing.
@@ -88,9 +96,19 @@ pub(super) async fn ask(gateway: &dyn Gateway, clock: &Clock) -> Heard {
     }
     let now = clock.now();
     let lately = now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(now);
-    let questions =
-        futures::future::join3(gateway.balance(), gateway.charges((lately, now), None), gateway.recent(1, 1));
-    Heard { probe, more: clock.within(MORE_PATIENCE, questions).await }
+    let (balance, charges, recent) = futures::future::join3(
+        in_time(gateway.balance(), clock),
+        in_time(gateway.charges((lately, now), None), clock),
+        in_time(gateway.recent(1, 1), clock),
+    )
+    .await;
+    Heard { probe, more: Some(More { balance, charges, recent }) }
+}
+
+/// What was told, or that nothing was.
+async fn in_time<T>(question: impl Future<Output = Told<T>>, clock: &Clock) -> Told<T> {
+    let told = clock.within(MORE_PATIENCE, question).await;
+    told.unwrap_or_else(|| Told::Unclear { words: format!("no answer within {} s", MORE_PATIENCE.as_secs()) })
 }
 
 /// What it means.
@@ -101,19 +119,16 @@ pub(super) fn judge(heard: &Heard, way: Way<'_>, findings: &mut Findings) {
             findings.bad("reach", words, with_proxy("try again; then look whether a firewall is in between", way));
         }
         Some(Err(words)) => {
-            let told =
-                words.trim_start_matches("error sending request: ").trim_start_matches("client error (Connect): ");
+            // What the client's layers say of themselves helps nobody.
+            let told = ["error sending request: ", "client error (Connect): ", "client error (SendRequest): "];
+            let told = told.iter().fold(words.as_str(), |words, layer| words.trim_start_matches(layer));
             findings.bad("reach", format!("{} was not reached: {told}", way.host()), unreached(words, way));
         }
         Some(Ok(probe)) => {
             answered(probe, way, findings);
-            if let Some((balance, charges, recent)) = &heard.more {
+            if let Some(More { balance, charges, recent }) = &heard.more {
                 left(balance, findings);
                 offered(charges, recent, findings);
-            } else if matches!(probe.observed, Observed::NotVisible) {
-                let words =
-                    format!("questions about the account were not answered within {} s", MORE_PATIENCE.as_secs());
-                findings.remark("balance", words);
             }
         }
     }
@@ -123,6 +138,9 @@ pub(super) fn judge(heard: &Heard, way: Way<'_>, findings: &mut Findings) {
 fn unreached(words: &str, way: Way<'_>) -> String {
     let low = words.to_lowercase();
     let says = |known: &[&str]| known.iter().any(|known| low.contains(known));
+    if let Some(proxy) = way.proxy.filter(|_| says(&["tunnel", "proxy"])) {
+        return format!("the proxy that {proxy} names did not take it there: check it, or unset {proxy}");
+    }
     let hint = if says(&["dns error", "failed to lookup", "name or service", "resolve"]) {
         let bare = way.host().split(':').next().unwrap_or_default();
         format!("check the host's spelling in the base URL, then this machine's DNS: getent hosts {bare}")
@@ -256,7 +274,7 @@ pub(super) fn span(seconds: u64) -> String {
 fn left(balance: &Told<Balance>, findings: &mut Findings) {
     match balance {
         Told::Answer(Balance { left: None, words, .. }) => {
-            findings.good("balance", format!("no limit{}", in_brackets(words)))
+            findings.good("balance", format!("no limit{}", in_brackets(words)));
         }
         Told::Answer(Balance { left: Some(left), of, words }) => {
             let told = format!("{left} {of} left{}", in_brackets(words));
@@ -356,13 +374,27 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_in_between_is_named() {
+        let key = Credentials::Key(SecretString::from("k"));
+        for (words, expected) in [
+            ("tunnel error: tcp connect error: Connection refused", "check it, or unset HTTPS_PROXY"),
+            ("operation timed out", "through the proxy of HTTPS_PROXY"),
+        ] {
+            let heard = Heard { probe: Some(Err(words.to_owned())), more: None };
+            let list = found(&heard, Way { proxy: Some("HTTPS_PROXY"), ..way(OWN, &key) });
+            assert!(list[0].hint.as_ref().unwrap().contains(expected), "{list:?}");
+        }
+    }
+
+    #[test]
     fn an_empty_balance_is_a_problem_and_one_without_limit_is_none() {
         let key = Credentials::Key(SecretString::from("k"));
         for (left, mark) in
             [(Some("0"), Mark::Bad), (Some("-0.5"), Mark::Bad), (Some("12.5"), Mark::Good), (None, Mark::Good)]
         {
             let balance = Balance { left: left.map(str::to_owned), of: "units".to_owned(), words: String::new() };
-            let more = Some((Told::Answer(balance), Told::NotOffered, Told::NotOffered));
+            let more =
+                Some(More { balance: Told::Answer(balance), charges: Told::NotOffered, recent: Told::NotOffered });
             let list = found(&Heard { more, ..answer(0, Observed::NotVisible) }, way(OWN, &key));
             assert_eq!(list.iter().find(|one| one.what == "balance").unwrap().mark, mark, "{left:?}");
         }

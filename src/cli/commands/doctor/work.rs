@@ -17,6 +17,8 @@ use super::finding::Findings;
 pub(super) struct Work {
     /// The ledger, where there is one that can be read.
     pub(super) store: Option<Arc<dyn Store>>,
+    /// There is a ledger, and it cannot be read.
+    pub(super) unreadable: bool,
     /// The accounts that the ledger knows.
     pub(super) accounts: Vec<Account>,
     /// How many videos each output tree still gets, as far as that is known.
@@ -37,7 +39,9 @@ impl Work {
         // The batch of the manifest, where the ledger has it already: its output tree and its rows.
         let mut known = None;
         let path = manifest.and_then(|manifest| std::path::absolute(manifest).ok());
-        if let Some(store) = open(&settings.state, about_machine) {
+        let opened = open(&settings.state, about_machine);
+        work.unreadable = opened.is_err();
+        if let Some(store) = opened.ok().flatten() {
             match work.read(store.as_ref(), path.as_deref()).await {
                 Ok(batch) => known = batch,
                 Err(error) => {
@@ -75,14 +79,17 @@ impl Work {
     }
 }
 
+/// What cannot be read, and was told.
+struct Unreadable;
+
 /// The ledger, to read it; that there is none is no finding.
-fn open(state: &Path, findings: &mut Findings) -> Option<Arc<dyn Store>> {
+fn open(state: &Path, findings: &mut Findings) -> Result<Option<Arc<dyn Store>>, Unreadable> {
     match SqliteStore::open_to_read(state) {
-        Ok(store) => store.map(|store| -> Arc<dyn Store> { Arc::new(store) }),
+        Ok(store) => Ok(store.map(|store| -> Arc<dyn Store> { Arc::new(store) })),
         Err(error @ OpenError::Older { .. }) => {
             let failure = Failure::from(error);
             findings.note("ledger", failure.words(), failure.hints().join("\n"));
-            None
+            Err(Unreadable)
         }
         Err(
             error @ (OpenError::Held { .. }
@@ -99,7 +106,7 @@ fn open(state: &Path, findings: &mut Findings) -> Option<Arc<dyn Store>> {
                 hints => hints.join("\n"),
             };
             findings.bad("ledger", failure.words(), hint);
-            None
+            Err(Unreadable)
         }
     }
 }
@@ -114,7 +121,10 @@ fn count(path: &Path, findings: &mut Findings) -> Option<u64> {
             None
         }
         Ok(Opened::Bad(problems)) => {
-            let first = problems.first().map_or_else(String::new, |first| format!(": {} {}", first.column, first.what));
+            let first = problems.first().map_or_else(String::new, |first| match first.column.as_str() {
+                "" => format!(": {}", first.what),
+                column => format!(": {column}: {}", first.what),
+            });
             findings.bad("rows", format!("{shown} cannot be used{first}"), check);
             None
         }

@@ -1,6 +1,7 @@
 //! The command line. What a flag's value means is settled with the other settings, so that a flag, a variable and a line in
 //! the file are judged alike.
 
+mod doctor;
 mod simulate;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use crate::config::{Key, Layer};
 
+pub(crate) use doctor::Doctor;
 pub(crate) use simulate::Simulate;
 
 /// What `--help` says of exit codes.
@@ -115,6 +117,15 @@ Examples:
     /// Say what a code or the words of a remote mean, what nightreel does about it, and what you can do
     #[command(after_help = "Examples:\n  nightreel explain 1303\n  nightreel explain balance\n  nightreel explain")]
     Explain(Explain),
+    /// Look for what would spoil the night: keys, clocks, routes, balances, disk; spends nothing
+    ///
+    /// Asks every account harmless questions only, makes no ledger, and works beside a run. Takes the flags of `run`.
+    /// Ends with 2 when settings are wrong, 7 when the manifest is, 9 when this machine is, 8 when an account is, else 0.
+    #[command(after_help = "\
+Examples:
+  nightreel doctor
+  nightreel doctor wedding.csv --gateway kling && nightreel run wedding.csv --gateway kling")]
+    Doctor(Doctor),
     /// Serve the simulated remote on loopback, to rehearse a night
     ///
     /// It demands the key in `NIGHTREEL_SIMULATOR_KEY`, or a token signed by `NIGHTREEL_SIMULATOR_ACCESS_KEY` and
@@ -333,6 +344,7 @@ impl Cli {
                 flags.extend(check.output.flags());
             }
             Verb::Collect(collect) => flags.extend(collect.remote.flags()),
+            Verb::Doctor(doctor) => flags.extend(doctor.flags()),
             Verb::Status(_)
             | Verb::Resolve(_)
             | Verb::Retry(_)

@@ -46,6 +46,16 @@ impl Failure {
         self
     }
 
+    /// What and why, in one line.
+    pub(crate) fn words(&self) -> String {
+        causes(self.error.as_ref()).fold(self.error.to_string(), |words, cause| format!("{words}: {cause}"))
+    }
+
+    /// What to do about it.
+    pub(crate) fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
     /// For people.
     pub(crate) fn text(&self) -> String {
         let details = self.details.as_ref().map_or("", |(text, _)| text);
@@ -141,7 +151,15 @@ macro_rules! usage {
     )*};
 }
 
-usage!(ConfigError, Invalid, StartError);
+usage!(Invalid, StartError);
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let hint = error.hint();
+        let failure = Self::new(Exit::Usage, error);
+        hint.into_iter().fold(failure, Self::hint)
+    }
+}
 
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::config::{Layer, Settings};
+use crate::config::{Layer, Settings, Unsettled};
 
 use args::{Cli, Verb};
 use exit::Exit;
@@ -44,14 +44,31 @@ pub fn run() -> ExitCode {
 }
 
 fn start(cli: &Cli) -> Result<Exit, Failure> {
-    let settings = settings(cli)?;
+    let (settings, unsettled) = settings(cli);
+    let unsettled = match &cli.verb {
+        // What cannot be settled is among what it looks for.
+        Verb::Doctor(_) => unsettled,
+        Verb::Run(_)
+        | Verb::Collect(_)
+        | Verb::Simulate(_)
+        | Verb::Check(_)
+        | Verb::Status(_)
+        | Verb::Resolve(_)
+        | Verb::Retry(_)
+        | Verb::Verify(_)
+        | Verb::Scenes(_)
+        | Verb::Explain(_) => match unsettled.into_iter().next() {
+            Some(first) => return Err(first.error.into()),
+            None => Vec::new(),
+        },
+    };
     log::start(settings.log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Internal, error))?;
     let outcome = runtime.block_on(async {
         let signals = Signals::listen().map_err(|error| Failure::new(Exit::Internal, error))?;
         tokio::select! {
-            outcome = dispatch(cli, &settings, &signals) => outcome,
+            outcome = dispatch(cli, &settings, &unsettled, &signals) => outcome,
             () = signals.second() => Ok(Exit::Interrupted),
         }
     });
@@ -60,7 +77,7 @@ fn start(cli: &Cli) -> Result<Exit, Failure> {
     outcome
 }
 
-async fn dispatch(cli: &Cli, settings: &Settings, signals: &Signals) -> Result<Exit, Failure> {
+async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signals: &Signals) -> Result<Exit, Failure> {
     let global = &cli.global;
     let quick = async {
         match &cli.verb {
@@ -74,6 +91,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, signals: &Signals) -> Result<E
             Verb::Verify(verify) => commands::verify::verify(verify, global, settings).await,
             Verb::Scenes(scenes) => commands::scenes::scenes(scenes, global),
             Verb::Explain(explain) => commands::explain::explain(explain, global),
+            Verb::Doctor(doctor) => commands::doctor::doctor(doctor, global, settings, unsettled).await,
         }
     };
     match &cli.verb {
@@ -85,7 +103,8 @@ async fn dispatch(cli: &Cli, settings: &Settings, signals: &Signals) -> Result<E
         | Verb::Retry(_)
         | Verb::Verify(_)
         | Verb::Scenes(_)
-        | Verb::Explain(_) => {
+        | Verb::Explain(_)
+        | Verb::Doctor(_) => {
             tokio::select! {
                 outcome = quick => outcome,
                 () = signals.first() => Ok(Exit::Interrupted),
@@ -94,16 +113,25 @@ async fn dispatch(cli: &Cli, settings: &Settings, signals: &Signals) -> Result<E
     }
 }
 
-/// File, environment, flags.
-fn settings(cli: &Cli) -> Result<Settings, Failure> {
+/// What file, environment and flags settle, and what cannot be settled.
+fn settings(cli: &Cli) -> (Settings, Vec<Unsettled>) {
     let default = std::path::Path::new("nightreel.toml");
     let file = match &cli.global.config {
-        Some(path) => Layer::from_file(path).map_err(crate::config::ConfigError::from)?,
-        None if default.exists() => Layer::from_file(default).map_err(crate::config::ConfigError::from)?,
-        None => Layer::default(),
+        Some(path) => Layer::from_file(path),
+        None if default.exists() => Layer::from_file(default),
+        None => Ok(Layer::default()),
     };
     let variables =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let environment = Layer::from_variables(variables).map_err(crate::config::ConfigError::from)?;
-    Ok(Settings::settle(&[file, environment, cli.layer()])?)
+    let environment = Layer::from_variables(variables);
+    let mut unsettled = Vec::new();
+    let [file, environment] = [file, environment].map(|layer| {
+        layer.unwrap_or_else(|error| {
+            unsettled.push(Unsettled { account: None, error: error.into() });
+            Layer::default()
+        })
+    });
+    let (settings, more) = Settings::examine(&[file, environment, cli.layer()]);
+    unsettled.extend(more);
+    (settings, unsettled)
 }

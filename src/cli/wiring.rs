@@ -74,10 +74,11 @@ impl Remotes {
 /// The remotes that the settings name; else the one that the ledger knows, when it knows just one.
 pub(super) async fn remotes(settings: &Settings, opened: &Opened) -> Result<Remotes, Failure> {
     let mut remotes = Remotes { lanes: Vec::new(), simulators: Vec::new() };
+    let known = opened.store.accounts().await?;
     for account in &settings.accounts {
-        let place = place_of(account, opened.store.as_ref()).await?;
+        let place = place_of(account, &known)?;
         let mut base_url = place.base_url.clone();
-        let embedded = place.preset == Preset::Simulator && base_url.is_none();
+        let embedded = place.is_embedded();
         if embedded {
             let several = settings.accounts.len() > 1;
             let simulator =
@@ -124,18 +125,15 @@ pub(super) async fn known_accounts<'a>(
     settings: &'a Settings,
     store: Option<&dyn Store>,
 ) -> Result<Vec<Known<'a>>, Failure> {
+    let in_ledger = match store {
+        Some(store) => store.accounts().await?,
+        None => Vec::new(),
+    };
     let mut known = Vec::new();
     for account in &settings.accounts {
-        let place = match (account.preset, store) {
-            (Some(preset), _) => Some(Place { preset, base_url: account.base_url.clone(), name: account.name.clone() }),
-            (None, Some(store)) => match store.accounts().await?.as_slice() {
-                [only] if account.name.as_ref().is_none_or(|name| *name == only.name) => {
-                    Some(place_of(account, store).await?)
-                }
-                _ => None,
-            },
-            (None, None) => None,
-        };
+        let is_told = account.preset.is_some()
+            || matches!(in_ledger.as_slice(), [only] if account.name.as_ref().is_none_or(|name| *name == only.name));
+        let place = if is_told { Some(place_of(account, &in_ledger)?) } else { None };
         known.push(match place {
             Some(Place { preset, base_url, name }) => {
                 let embedded = preset == Preset::Simulator && base_url.is_none();
@@ -169,18 +167,25 @@ pub(super) fn senders(settings: &Settings, known: &[Known<'_>]) -> Senders {
 }
 
 /// Which remote an account is.
-struct Place {
-    preset: Preset,
-    base_url: Option<String>,
-    name: Option<AccountName>,
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) preset: Preset,
+    pub(super) base_url: Option<String>,
+    pub(super) name: Option<AccountName>,
 }
 
-/// The remote that an account's settings name; else the one that the ledger knows.
-async fn place_of(account: &AccountSettings, store: &dyn Store) -> Result<Place, Failure> {
+impl Place {
+    /// Whether it is a simulator within this process.
+    pub(super) fn is_embedded(&self) -> bool {
+        self.preset == Preset::Simulator && self.base_url.is_none()
+    }
+}
+
+/// The remote that an account's settings name; else the one that the ledger knows, when it knows just one.
+pub(super) fn place_of(account: &AccountSettings, known: &[Account]) -> Result<Place, Failure> {
     if let Some(preset) = account.preset {
         return Ok(Place { preset, base_url: account.base_url.clone(), name: account.name.clone() });
     }
-    let known = store.accounts().await?;
     let wanted = account.name.as_ref();
     let known: Vec<&Account> = known.iter().filter(|known| wanted.is_none_or(|wanted| known.name == *wanted)).collect();
     match known.as_slice() {
@@ -205,7 +210,7 @@ async fn place_of(account: &AccountSettings, store: &dyn Store) -> Result<Place,
 }
 
 /// Names an account by its gateway, and by its host where that is not the preset's own.
-fn account_name(preset: Preset, region: Region, url: Option<&String>) -> Result<AccountName, Failure> {
+pub(super) fn account_name(preset: Preset, region: Region, url: Option<&String>) -> Result<AccountName, Failure> {
     let named = match url {
         Some(url) if preset.default_base_url(region) != Some(url.as_str()) => {
             format!("{preset} at {}", url.split("://").last().unwrap_or(url))

@@ -11,11 +11,11 @@ use crate::gateway::{Credentials, Overrides, Parameters, Preset, Region, Spec};
 use crate::pace::Rate;
 use crate::pipeline::InDoubt;
 
-use super::ConfigError;
 use super::find::{Find, wrong};
 use super::layer::Layer;
 use super::secret::{self, Source, Sources};
 use super::setting::Key;
+use super::{ConfigError, Unsettled};
 
 /// One account.
 #[derive(Debug, Clone)]
@@ -79,39 +79,70 @@ impl AccountSettings {
 }
 
 /// All accounts that the layers describe: those of the tables, but for flags or variables that name a gateway and so
-/// describe another one.
-pub(super) fn settle(layers: &[Layer]) -> Result<Vec<AccountSettings>, ConfigError> {
+/// describe another one. Those that cannot be settled are added to `unsettled`.
+pub(super) fn settle(layers: &[Layer], unsettled: &mut Vec<Unsettled>) -> Vec<AccountSettings> {
     let (above, tables): (Vec<&Layer>, Vec<&Layer>) =
         (layers.iter().skip(1).collect(), layers.iter().flat_map(Layer::accounts).collect());
     let elsewhere = above.iter().any(|layer| layer.get(Key::Gateway).is_some());
     if tables.is_empty() || elsewhere {
-        let find = Find::over(layers.iter().collect());
-        let variables = secret::Variables::default();
-        let name = find.parse(Key::Account, |text| AccountName::new(text).ok(), "1 to 200 printable characters")?;
-        return Ok(vec![one(&find, &find, &variables, name)?]);
+        let settled = alone(&Find::over(layers.iter().collect()));
+        return settled.map_err(|error| unsettled.push(Unsettled { account: None, error })).into_iter().collect();
     }
     let mut accounts = Vec::new();
+    let mut names = Vec::new();
     for table in tables {
-        // The file, then the account's own table, then variables and flags.
-        let mut over: Vec<&Layer> = layers.iter().take(1).collect();
-        over.push(table);
-        over.extend(&above);
-        let own = Find::over(vec![table]);
-        let Some((origin, name)) = table.get(Key::Account) else {
-            return Err(ConfigError::NoName { origin: table.origin().to_owned() });
-        };
-        let name = AccountName::new(name).map_err(|bad| wrong(origin, Key::Account, name, bad.expected))?;
-        if table.get(Key::Gateway).is_none() {
-            return Err(ConfigError::NoGateway { origin: table.origin().to_owned(), name });
+        let settled = named(table).and_then(|name| {
+            if names.contains(&name) {
+                return Err(ConfigError::NamedTwice { name });
+            }
+            names.push(name.clone());
+            of_table(layers, table, &above, name)
+        });
+        match settled {
+            Ok(account) => accounts.push(account),
+            Err(error) => {
+                let account = table.get(Key::Account).and_then(|(_, name)| AccountName::new(name).ok());
+                unsettled.push(Unsettled { account, error });
+            }
         }
-        let account = one(&Find::over(over), &own, &secret::Variables::none(), Some(name))?;
-        accounts.push(account);
     }
-    let names: Vec<&AccountName> = accounts.iter().filter_map(|account| account.name.as_ref()).collect();
-    if let Some(twice) = names.iter().enumerate().find(|(place, name)| names[..*place].contains(name)) {
-        return Err(ConfigError::NamedTwice { name: (*twice.1).clone() });
+    match chosen(&names, &above) {
+        Ok(Some(wanted)) => accounts.retain(|account| account.name.as_ref().is_some_and(|name| wanted.contains(name))),
+        Ok(None) => {}
+        Err(error) => unsettled.push(Unsettled { account: None, error }),
     }
-    chosen(accounts, &above)
+    accounts
+}
+
+/// The one account that is described without a table of its own.
+fn alone(find: &Find<'_>) -> Result<AccountSettings, ConfigError> {
+    let name = find.parse(Key::Account, |text| AccountName::new(text).ok(), "1 to 200 printable characters")?;
+    one(find, find, &secret::Variables::default(), name)
+}
+
+/// The name of a table's account.
+fn named(table: &Layer) -> Result<AccountName, ConfigError> {
+    let Some((origin, name)) = table.get(Key::Account) else {
+        return Err(ConfigError::NoName { origin: table.origin().to_owned() });
+    };
+    AccountName::new(name).map_err(|bad| wrong(origin, Key::Account, name, bad.expected))
+}
+
+/// The account of a table.
+fn of_table(
+    layers: &[Layer],
+    table: &Layer,
+    above: &[&Layer],
+    name: AccountName,
+) -> Result<AccountSettings, ConfigError> {
+    if table.get(Key::Gateway).is_none() {
+        return Err(ConfigError::NoGateway { origin: table.origin().to_owned(), name });
+    }
+    // The file, then the account's own table, then variables and flags.
+    let mut over: Vec<&Layer> = layers.iter().take(1).collect();
+    over.push(table);
+    over.extend(above);
+    one(&Find::over(over), &Find::over(vec![table]), &secret::Variables::none(), Some(name))
 }
 
 /// The names of all tables.
@@ -121,19 +152,17 @@ pub(super) fn tables(layers: &[Layer]) -> Vec<AccountName> {
 }
 
 /// Those that `--account` names, where it does.
-fn chosen(accounts: Vec<AccountSettings>, above: &[&Layer]) -> Result<Vec<AccountSettings>, ConfigError> {
+fn chosen(known: &[AccountName], above: &[&Layer]) -> Result<Option<Vec<AccountName>>, ConfigError> {
     let Some((origin, wanted)) = above.iter().rev().find_map(|layer| layer.get(Key::Account)) else {
-        return Ok(accounts);
+        return Ok(None);
     };
-    let known: Vec<String> =
-        accounts.iter().filter_map(|account| account.name.as_ref()).map(ToString::to_string).collect();
-    let wanted: Vec<&str> = wanted.split(',').map(str::trim).collect();
-    if let Some(unknown) = wanted.iter().find(|name| !known.iter().any(|known| known == *name)) {
-        return Err(wrong(origin, Key::Account, unknown, &format!("one of {}", known.join(", "))));
-    }
-    let is_wanted =
-        |account: &AccountSettings| account.name.as_ref().is_some_and(|name| wanted.contains(&name.as_str()));
-    Ok(accounts.into_iter().filter(is_wanted).collect())
+    let wanted = wanted.split(',').map(str::trim).map(|wanted| {
+        known.iter().find(|known| known.as_str() == wanted).cloned().ok_or_else(|| {
+            let known: Vec<&str> = known.iter().map(AccountName::as_str).collect();
+            wrong(origin, Key::Account, wanted, &format!("one of {}", known.join(", ")))
+        })
+    });
+    wanted.collect::<Result<_, _>>().map(Some)
 }
 
 /// One account: its settings from `find`, its credentials and its place from `own`.

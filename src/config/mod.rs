@@ -76,6 +76,22 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// What to do about it, where its own words do not say it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Key(secret) => Some(secret.hint()),
+            Self::NamedTwice { .. } => Some("give one of them another name, or delete its table".to_owned()),
+            Self::TwoCredentials { .. } => {
+                Some("unset one: NIGHTREEL_API_KEY, or NIGHTREEL_ACCESS_KEY and NIGHTREEL_SECRET_KEY".to_owned())
+            }
+            Self::HalfAPair { .. } => Some("set both, or use an API key, which needs no second half".to_owned()),
+            Self::Layer(_) | Self::Value { .. } | Self::NoName { .. } | Self::NoGateway { .. } => None,
+        }
+    }
+}
+
 fn of(name: Option<&AccountName>) -> String {
     name.map_or_else(String::new, |name| format!("account {name}: "))
 }
@@ -119,10 +135,28 @@ pub struct Settings {
     pub log_format: LogFormat,
 }
 
+/// What cannot be settled.
+#[derive(Debug)]
+pub struct Unsettled {
+    /// Whose setting it is, where it is one account's.
+    pub account: Option<AccountName>,
+    /// What is wrong with it.
+    pub error: ConfigError,
+}
+
 impl Settings {
     /// Settles every setting: the last layer that has it wins. The first layer is the file; only a file has accounts.
     pub fn settle(layers: &[Layer]) -> Result<Self, ConfigError> {
+        let (settings, unsettled) = Self::examine(layers);
+        unsettled.into_iter().next().map_or(Ok(settings), |first| Err(first.error))
+    }
+
+    /// Settles what can be settled: what cannot has its default, an account that cannot is left out, and each is told.
+    #[must_use]
+    pub fn examine(layers: &[Layer]) -> (Self, Vec<Unsettled>) {
         let find = Find::over(layers.iter().collect());
+        let mut unsettled = Vec::new();
+        let accounts = account::settle(layers, &mut unsettled);
         let log_format = |text: &str| match text {
             "text" => Some(LogFormat::Text),
             "json" => Some(LogFormat::Json),
@@ -130,26 +164,39 @@ impl Settings {
         };
         let text = |key, default: &str| find.text(key).unwrap_or(default).to_owned();
         let canary = |text: &str| text.parse::<u64>().ok().filter(|rows| *rows <= 1000);
-        Ok(Self {
-            accounts: account::settle(layers)?,
+        let canary = find.parse(Key::Canary, canary, "a whole number from 0 to 1000");
+        let most_failures = find.parse(Key::MaxFailures, percentage, "a percentage such as 50%, or off");
+        let settings = Self {
+            accounts,
             tables: account::tables(layers),
             out: text(Key::Out, "videos").into(),
             out_named: find.text(Key::Out).is_some(),
             state: text(Key::State, "state/nightreel.db").into(),
             name: text(Key::Name, "{scene}/{id}.mp4"),
-            settle_after: find.span(Key::SettleAfter)?.unwrap_or(Duration::from_secs(60)),
-            deadline: find.span(Key::Deadline)?.unwrap_or(Duration::from_hours(24)),
-            downloads: find.count(Key::Downloads, 1000)?.unwrap_or(4),
+            settle_after: kept(find.span(Key::SettleAfter), &mut unsettled).unwrap_or(Duration::from_secs(60)),
+            deadline: kept(find.span(Key::Deadline), &mut unsettled).unwrap_or(Duration::from_hours(24)),
+            downloads: kept(find.count(Key::Downloads, 1000), &mut unsettled).unwrap_or(4),
             caution: Caution {
-                canary: find.parse(Key::Canary, canary, "a whole number from 0 to 1000")?.unwrap_or(2),
-                most_failures: find
-                    .parse(Key::MaxFailures, percentage, "a percentage such as 50%, or off")?
-                    .unwrap_or(Some(50)),
+                canary: kept(canary, &mut unsettled).unwrap_or(2),
+                most_failures: kept(most_failures, &mut unsettled).unwrap_or(Some(50)),
             },
-            budget: find.parse(Key::Budget, |text| text.parse().ok(), "an amount such as 50 or 12.50")?,
-            log_format: find.parse(Key::LogFormat, log_format, "text or json")?.unwrap_or_default(),
-        })
+            budget: kept(
+                find.parse(Key::Budget, |text| text.parse().ok(), "an amount such as 50 or 12.50"),
+                &mut unsettled,
+            ),
+            log_format: kept(find.parse(Key::LogFormat, log_format, "text or json"), &mut unsettled)
+                .unwrap_or_default(),
+        };
+        (settings, unsettled)
     }
+}
+
+/// What was found; what is wrong with it is told.
+fn kept<T>(found: Result<Option<T>, ConfigError>, unsettled: &mut Vec<Unsettled>) -> Option<T> {
+    found.unwrap_or_else(|error| {
+        unsettled.push(Unsettled { account: None, error });
+        None
+    })
 }
 
 /// A percentage below a hundred; or `off`.

@@ -27,7 +27,7 @@ pub enum SecretError {
         source: std::io::Error,
     },
     /// Others can read the file.
-    #[error("{path}: the key file can be read by others (mode {mode:o}); type: chmod 600 {path}")]
+    #[error("{path}: the key file can be read by others (mode {mode:o})")]
     Open {
         /// The file.
         path: PathBuf,
@@ -89,6 +89,12 @@ pub struct Source {
 }
 
 impl Source {
+    /// Where the secret stands, where there is one: a variable, or a file.
+    fn place(&self) -> Option<String> {
+        let variable = self.named.as_deref().or(self.variable).filter(|variable| std::env::var_os(variable).is_some());
+        variable.map(str::to_owned).or_else(|| self.file.as_ref().map(|file| file.display().to_string()))
+    }
+
     /// The secret, where there is one: of a variable, which wins over a file.
     pub fn load(&self) -> Result<Option<SecretString>, SecretError> {
         let variable = self.named.as_deref().or(self.variable);
@@ -131,6 +137,12 @@ impl Sources {
         }
     }
 
+    /// Where those stand: variables or files, in the order of the credentials' parts; only those that are there.
+    #[must_use]
+    pub fn places(&self) -> Vec<String> {
+        [&self.key, &self.access_key, &self.secret_key].into_iter().filter_map(Source::place).collect()
+    }
+
     /// What the account's own list of tasks is asked for with.
     pub fn account_token(&self) -> Result<Option<SecretString>, ConfigError> {
         Ok(self.account_token.load()?)
@@ -162,6 +174,23 @@ fn checked(text: &str, origin: &str) -> Result<SecretString, SecretError> {
         return not_a_key("it has spaces, line ends or other characters that no key has");
     }
     Ok(SecretString::from(text.to_owned()))
+}
+
+impl SecretError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Unreadable { path, .. } => {
+                format!("write the key to {0}, or look who may read it: ls -l {0}", path.display())
+            }
+            Self::Open { path, .. } => format!("chmod 600 {}", path.display()),
+            Self::NotSet { variable } => {
+                format!("export {variable}=... where nightreel is started; cron does not read your shell's settings")
+            }
+            Self::NotAKey { .. } => "copy the key again, as one line without spaces".to_owned(),
+        }
+    }
 }
 
 #[cfg(test)]

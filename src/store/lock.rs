@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -12,6 +12,15 @@ use jiff::Timestamp;
 #[derive(Debug)]
 pub(super) struct RunLock {
     _file: File,
+}
+
+/// Who holds a ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id, where it left one.
+    pub pid: Option<u32>,
+    /// When it began.
+    pub since: Option<Timestamp>,
 }
 
 /// The lock could not be taken.
@@ -33,9 +42,7 @@ pub(super) enum LockError {
 impl RunLock {
     /// Takes the lock of a ledger, or says who has it. Never waits.
     pub(super) fn take(ledger: &Path, now: Timestamp) -> Result<Self, LockError> {
-        let mut name = ledger.as_os_str().to_owned();
-        name.push(".lock");
-        let path = PathBuf::from(name);
+        let path = beside(ledger);
         let unusable = |source| LockError::Unusable(path.clone(), source);
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let mut file = opened.map_err(unusable)?;
@@ -58,6 +65,32 @@ impl RunLock {
         written.map_err(unusable)?;
         Ok(Self { _file: file })
     }
+}
+
+/// The file that is locked.
+fn beside(ledger: &Path) -> PathBuf {
+    let mut name = ledger.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+/// Who holds the lock of a ledger, as far as that can be told without taking it: the system's list of locks, else whether
+/// the process that took it last still lives.
+pub(super) fn held(ledger: &Path) -> Option<Holder> {
+    let mut file = File::open(beside(&ledger.canonicalize().ok()?)).ok()?;
+    let about = file.metadata().ok()?;
+    let (pid, since) = holder(&mut file);
+    let held = match std::fs::read_to_string("/proc/locks") {
+        Ok(locks) => {
+            let this = format!(":{}", about.ino());
+            locks.lines().any(|lock| lock.contains(" FLOCK ") && lock.split(' ').any(|word| word.ends_with(&this)))
+        }
+        Err(_) => pid.and_then(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)).is_some_and(|pid| {
+            // One that may not be signalled lives.
+            !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
+        }),
+    };
+    held.then_some(Holder { pid, since })
 }
 
 /// What the holder wrote of itself; a torn line names nobody.

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod check;
+mod doctor;
 mod gateways;
 mod killed;
 mod limits;

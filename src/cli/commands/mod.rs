@@ -3,6 +3,7 @@
 mod admit;
 pub(super) mod check;
 pub(super) mod collect;
+pub(super) mod doctor;
 pub(super) mod explain;
 mod outlook;
 pub(super) mod resolve;

@@ -316,9 +316,9 @@ fn number(value: Option<&Value>) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
-/// A sum of decimals, without what binary fractions add to it.
+/// A sum of decimals, without what binary fractions add to it, and without the sign of a zero (that of no summands has one).
 fn decimal(number: f64) -> String {
-    format!("{}", (number * 1000.0).round() / 1000.0)
+    format!("{}", (number * 1000.0).round() / 1000.0 + 0.0)
 }
 
 fn millisecond(value: Option<&Value>) -> Option<Timestamp> {

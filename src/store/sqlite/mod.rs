@@ -18,13 +18,14 @@ use jiff::Timestamp;
 
 use crate::domain::{AccountName, BatchId, BatchName, Digest, Job, JobId, OutputKey, RowKey, StateCode, Tally};
 
-use super::lock::{LockError, RunLock};
+pub use super::lock::Holder;
+use super::lock::{self, LockError, RunLock};
 use super::{
     Account, Batch, Change, Due, Filter, Group, Known, Left, NewJob, OutputOwner, Recorded, Spent, Store, StoreError,
     Wanted,
 };
 use engine::Mailbox;
-pub use open::OpenError;
+pub use open::{OpenError, is_on_network};
 
 /// A ledger in an SQLite file, or in memory.
 #[derive(Debug)]
@@ -58,6 +59,12 @@ impl SqliteStore {
         let started = Mailbox::start(conn, true);
         let mailbox = started.map_err(|source| OpenError::Unusable { path: path.to_path_buf(), source })?;
         Ok(Some(Self { mailbox, _lock: None }))
+    }
+
+    /// Who works on the ledger, as far as that can be told without getting in anybody's way.
+    #[must_use]
+    pub fn held_by(path: &Path) -> Option<Holder> {
+        lock::held(path)
     }
 
     /// A ledger that is gone when it is dropped, for tests.

@@ -110,10 +110,11 @@ pub(super) fn create(path: &Path) -> Result<PathBuf, OpenError> {
     Ok(path)
 }
 
-/// Whether the file is on a network share, where WAL's shared memory does not work. What cannot be told is let through:
-/// the lock is the second line of defence.
+/// Whether a file or folder that exists is on a network share, where WAL's shared memory does not work. What cannot be
+/// told is let through: the lock is the second line of defence.
+#[must_use]
 #[cfg(target_os = "linux")]
-fn is_on_network(path: &Path) -> bool {
+pub fn is_on_network(path: &Path) -> bool {
     /// NFS, SMB, CIFS, SMB2, Coda, AFS, Ceph, 9P, as `statfs(2)` names them.
     const NETWORK: [u64; 8] =
         [0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x7375_7245, 0x5346_414F, 0x00C3_6400, 0x0102_1997];
@@ -121,8 +122,9 @@ fn is_on_network(path: &Path) -> bool {
 }
 
 /// Whether the file is on a network share: not told on this system.
+#[must_use]
 #[cfg(not(target_os = "linux"))]
-const fn is_on_network(_path: &Path) -> bool {
+pub const fn is_on_network(_path: &Path) -> bool {
     false
 }
 

@@ -1,6 +1,7 @@
 //! The command line. What a flag's value means is settled with the other settings, so that a flag, a variable and a line in
 //! the file are judged alike.
 
+mod money;
 mod simulate;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use crate::config::{Key, Layer};
 
+pub(crate) use money::{Receipt, Rescue};
 pub(crate) use simulate::Simulate;
 
 /// What `--help` says of exit codes.
@@ -101,6 +103,26 @@ Examples:
     /// Hold the output tree against the ledger; what is missing is collected again, not paid again
     #[command(after_help = "Example:\n  nightreel verify && echo all there")]
     Verify(Verify),
+    /// Say what each request was thought to cost and what it did cost, with the ids that a refund is claimed by
+    ///
+    /// As CSV, one line a request, when standard output is no terminal; else a table. A request whose cost nobody told has
+    /// none. `--settle` asks the accounts what they charged (Kling tells).
+    #[command(after_help = "\
+Examples:
+  nightreel receipt
+  nightreel receipt --batch wedding --out wedding.csv
+  nightreel receipt --settle --out - | grep 'failed but charged'")]
+    Receipt(Receipt),
+    /// Look in the accounts for paid tasks that no row of the ledger knows; take them over, or fetch their videos
+    ///
+    /// Shows them, and changes nothing, unless told otherwise. Pays for nothing in any case. After a ledger was lost, take over
+    /// what its rows were paid for before anything is sent again.
+    #[command(after_help = "\
+Examples:
+  nightreel rescue
+  nightreel rescue --adopt --manifest wedding.csv --gateway kling && nightreel run wedding.csv --gateway kling
+  nightreel rescue --download found")]
+    Rescue(Rescue),
     /// List the effect scenes that are known, and what they probably cost; asks nobody
     ///
     /// Scenes come and go weekly: one that is not listed can be sent all the same. A price with ~ is a guess.
@@ -308,6 +330,11 @@ impl Cli {
             }
             Verb::Check(check) => flags.extend(check.output.flags()),
             Verb::Collect(collect) => flags.extend(collect.remote.flags()),
+            Verb::Receipt(receipt) => flags.push((Key::Account, receipt.account.clone())),
+            Verb::Rescue(rescue) => {
+                flags.extend(rescue.remote.flags());
+                flags.extend(rescue.output.flags());
+            }
             Verb::Status(_)
             | Verb::Resolve(_)
             | Verb::Retry(_)

@@ -72,13 +72,22 @@ async fn dispatch(cli: &Cli, settings: &Settings, signals: &Signals) -> Result<E
             Verb::Resolve(resolve) => commands::resolve::resolve(resolve, global, settings).await,
             Verb::Retry(retry) => commands::retry::retry(retry, global, settings).await,
             Verb::Verify(verify) => commands::verify::verify(verify, global, settings).await,
+            Verb::Receipt(receipt) => commands::receipt::receipt(receipt, global, settings).await,
+            Verb::Rescue(rescue) => commands::rescue::rescue(rescue, global, settings).await,
             Verb::Scenes(scenes) => commands::scenes::scenes(scenes, global),
         }
     };
     match &cli.verb {
         // These end in order by themselves.
         Verb::Run(_) | Verb::Collect(_) | Verb::Simulate(_) => quick.await,
-        Verb::Check(_) | Verb::Status(_) | Verb::Resolve(_) | Verb::Retry(_) | Verb::Verify(_) | Verb::Scenes(_) => {
+        Verb::Check(_)
+        | Verb::Status(_)
+        | Verb::Resolve(_)
+        | Verb::Retry(_)
+        | Verb::Verify(_)
+        | Verb::Receipt(_)
+        | Verb::Rescue(_)
+        | Verb::Scenes(_) => {
             tokio::select! {
                 outcome = quick => outcome,
                 () = signals.first() => Ok(Exit::Interrupted),

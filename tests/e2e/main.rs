@@ -9,6 +9,7 @@ mod killed;
 mod limits;
 mod lost;
 mod manifests;
+mod receipt;
 mod scenes;
 mod signals;
 mod support;

@@ -266,7 +266,9 @@ fn every_verb_has_help_with_an_example() {
     for code in 0..=9 {
         assert!(top.out.contains(&format!("\n  {code}  ")), "{}", top.out);
     }
-    for verb in ["run", "check", "status", "collect", "resolve", "retry", "verify", "scenes", "simulate"] {
+    for verb in
+        ["run", "check", "status", "collect", "resolve", "retry", "verify", "receipt", "rescue", "scenes", "simulate"]
+    {
         assert!(top.out.contains(verb));
         let help = world.nightreel(&[verb, "--help"]).exits(0);
         assert!(help.out.contains("Example") && !help.out.contains("--key"), "{}", help.out);

@@ -3,6 +3,8 @@
 mod admit;
 pub(super) mod check;
 pub(super) mod collect;
+pub(super) mod receipt;
+pub(super) mod rescue;
 pub(super) mod resolve;
 pub(super) mod retry;
 pub(super) mod run;

@@ -10,6 +10,7 @@ mod limits;
 mod lost;
 mod manifests;
 mod receipt;
+mod rescue;
 mod scenes;
 mod signals;
 mod support;

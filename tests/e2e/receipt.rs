@@ -40,6 +40,8 @@ fn every_task_that_the_remote_made_stands_in_the_receipt_with_what_it_cost() {
     assert!(lines.values().any(|line| line["attempt"] == "2"));
     let named = world.nightreel(&["receipt", "--batch", "other"]).exits(2);
     assert!(named.err.contains("the ledger has: m"), "{}", named.err);
+    let named = world.nightreel(&["receipt", "--account", "nobody"]).exits(2);
+    assert!(named.err.contains("it knows: kling at 127.0.0.1"), "{}", named.err);
 }
 
 #[test]

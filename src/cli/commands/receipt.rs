@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,7 +127,9 @@ async fn to_file(store: &dyn Store, terms: Terms, file: &Path) -> Result<Receipt
         Failure::new(Exit::Unwritable, format!("{}: {error}", file.display())).hint("name another place with --out")
     };
     let folder = file.parent().unwrap_or_else(|| Path::new("."));
-    let mut draft = tempfile::NamedTempFile::new_in(folder).map_err(unwritable)?;
+    // A document like any other, where drafts are usually their owner's alone.
+    let readable = std::fs::Permissions::from_mode(0o666);
+    let mut draft = tempfile::Builder::new().permissions(readable).tempfile_in(folder).map_err(unwritable)?;
     let mut lines = BufWriter::new(draft.as_file_mut());
     let receipt = Receipt::write(store, terms, &mut lines).await?;
     lines.flush().map_err(unwritable)?;
@@ -222,7 +225,8 @@ fn text(receipt: &Receipt, place: &Place, is_settled: bool) -> String {
     let unknown: u64 = receipt.total.iter().map(|total| total.unknown).sum();
     if unknown > 0 {
         let hint = if is_settled { "" } else { " (--settle asks the accounts)" };
-        text.push_str(&format!("what {unknown} requests cost is not known{hint}\n"));
+        let words = if unknown == 1 { "1 request".to_owned() } else { format!("{unknown} requests") };
+        text.push_str(&format!("what {words} cost is not known{hint}: the difference is that of the others\n"));
     }
     text.push_str(&strays(receipt));
     match place {

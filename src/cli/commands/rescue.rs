@@ -309,6 +309,10 @@ fn text(report: &Report, args: &args::Rescue) -> String {
     if left(true) && !args.adopt {
         next.push("nightreel rescue --adopt   (rows take their tasks over)");
     }
+    let is_ours = |line: &Line| line.external_task_id.as_ref().is_some_and(|id| id.starts_with("nr-"));
+    if args.manifest.is_none() && report.tasks.iter().any(|line| line.row.is_none() && is_ours(line)) {
+        next.push("nightreel rescue --adopt --manifest MANIFEST   (where a ledger was lost, before anything is sent)");
+    }
     if left(false) && args.download.is_none() {
         next.push("nightreel rescue --download DIR   (fetches what belongs to no row)");
     }

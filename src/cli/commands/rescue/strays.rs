@@ -224,13 +224,14 @@ mod tests {
         Progress::Failed { words: "risk".into() }
     }
 
-    /// What became of each task: its row and whether that takes it over.
-    fn told(strays: &[Stray]) -> Vec<(&str, Option<(&str, Result<&str, &str>)>)> {
-        let claim = |claim: &'_ Claim| {
-            let event = claim.event.as_ref().map(JobEvent::name).map_err(|why| *why);
-            (claim.job.label.clone().leak() as &str, event)
-        };
-        strays.iter().map(|stray| (stray.seen.task.as_str(), stray.claim.as_ref().map(claim))).collect()
+    /// A task, its row, and what has that take it over or why it does not.
+    type Told<'a> = (&'a str, Option<(&'a str, Result<&'a str, &'a str>)>);
+
+    fn told(stray: &Stray) -> Told<'_> {
+        let claim = stray.claim.as_ref().map(|Claim { job, event, .. }| {
+            (job.label.as_str(), event.as_ref().map(JobEvent::name).map_err(|why| *why))
+        });
+        (stray.seen.task.as_str(), claim)
     }
 
     #[tokio::test]
@@ -281,7 +282,7 @@ mod tests {
         ];
         let strays = unknown(store.as_ref(), strays).await.unwrap();
         assert_eq!(
-            told(&strays),
+            strays.iter().map(told).collect::<Vec<_>>(),
             [
                 ("p1", Some(("r0", Err("its row takes another attempt over")))),
                 ("p2", Some(("r0", Ok("adopted")))),

@@ -20,7 +20,7 @@ Exit codes:
   1  internal error
   2  bad usage or configuration (scenes: none has such a name)
   3  some rows failed (verify: files are missing or changed)
-  4  rows need a person: held, stuck, changed and not sent again, or of a paused scene
+  4  rows need a person: held, stuck, changed and not sent again, or of a paused scene (rescue: tasks are left)
   5  interrupted; the same command goes on
   6  another run holds the ledger
   7  the manifest was rejected; nothing was submitted
@@ -113,10 +113,10 @@ Examples:
   nightreel receipt --batch wedding --out wedding.csv
   nightreel receipt --settle --out - | grep 'failed but charged'")]
     Receipt(Receipt),
-    /// Look in the accounts for paid tasks that no row of the ledger knows; take them over, or fetch their videos
+    /// Look in the accounts for paid tasks that no row of the ledger knows; have rows adopt them, or fetch their videos
     ///
-    /// Shows them, and changes nothing, unless told otherwise. Pays for nothing in any case. After a ledger was lost, take over
-    /// what its rows were paid for before anything is sent again.
+    /// Shows them, and changes nothing, unless told otherwise; pays for nothing in any case. Where a ledger was lost, have the
+    /// rows of its manifest adopt their tasks before anything is sent again.
     #[command(after_help = "\
 Examples:
   nightreel rescue

@@ -26,7 +26,7 @@ pub(crate) struct Receipt {
 /// Flags of `rescue`.
 #[derive(Debug, Args)]
 pub(crate) struct Rescue {
-    /// Take over the tasks that belong to rows of the ledger; the next run or collect fetches their videos
+    /// Rows of the ledger adopt the tasks that carry their references; the next run or collect fetches their videos
     #[arg(long)]
     pub(crate) adopt: bool,
     /// Plan the rows of this manifest first, for a ledger that was lost; sends nothing

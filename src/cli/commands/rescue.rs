@@ -1,5 +1,5 @@
-//! `nightreel rescue`: paid tasks that no row of the ledger knows are shown, taken over by the rows that they belong to, or
-//! fetched. Pays for nothing: what is taken over is watched and collected by the next run.
+//! `nightreel rescue`: paid tasks that no row of the ledger knows are shown, adopted by the rows that they belong to, or
+//! fetched. Pays for nothing: what is adopted is watched and collected by the next run.
 
 mod fetch;
 mod strays;
@@ -95,7 +95,7 @@ pub(in crate::cli) async fn rescue(args: &args::Rescue, global: &Global, setting
     let remotes = wiring::remotes(settings, &opened).await?;
     if args.adopt {
         for lane in &remotes.lanes {
-            // So that the next run or collect knows where to ask for what is taken over.
+            // So that the next run or collect knows where to ask for what is adopted.
             opened.store.open_account(lane.account.clone()).await?;
         }
     }
@@ -132,10 +132,15 @@ fn open(args: &args::Rescue, settings: &Settings) -> Result<Opened, Failure> {
     if args.manifest.is_some() {
         return wiring::open(settings);
     }
+    if args.adopt && settings.state.exists() {
+        return wiring::open(settings);
+    }
     if args.adopt {
-        return wiring::must_open(settings).map_err(|failure| {
-            failure.hint("to take tasks over for the rows of a manifest: --adopt --manifest MANIFEST")
-        });
+        // Not the advice that is given elsewhere: a run would send, and pay for, what was paid for already.
+        let words = format!("{}: there is no ledger whose rows could adopt tasks", settings.state.display());
+        return Err(Failure::new(Exit::Usage, words)
+            .hint("where it was lost, plan its rows first: nightreel rescue --adopt --manifest MANIFEST")
+            .hint("`--state PATH` names another ledger"));
     }
     let store = match wiring::open_to_read(settings)? {
         Some(store) => store,
@@ -210,7 +215,7 @@ fn instead(gateway: &str) -> &'static str {
     }
 }
 
-/// Has each row take over its task.
+/// Has each row adopt its task.
 async fn adopt(opened: &Opened, strays: &mut [Stray]) -> Result<(), Failure> {
     for stray in strays {
         if let Some(Claim { job, event: Ok(event), .. }) = &stray.claim {
@@ -271,7 +276,7 @@ fn text(report: &Report, args: &args::Rescue) -> String {
             let row = line.row.as_ref().zip(line.batch.as_ref()).map(|(row, batch)| format!("{row} of {batch}"));
             let what = match &line.fate {
                 Fate::Left => line.why_not.unwrap_or_default().to_owned(),
-                Fate::Adopted => "taken over".to_owned(),
+                Fate::Adopted => "adopted".to_owned(),
                 Fate::Downloaded { file } => file.clone(),
                 Fate::NotFetched { words } => format!("not fetched: {words}"),
             };
@@ -290,7 +295,7 @@ fn text(report: &Report, args: &args::Rescue) -> String {
     let unknown = report.tasks.len();
     let words = if unknown == 1 { "1 task".to_owned() } else { format!("{unknown} tasks") };
     text.push_str(&format!(
-        "{words} that no row knew: {} taken over, {} fetched, {} left",
+        "{words} that no row knew: {} adopted, {} fetched, {} left",
         report.adopted, report.downloaded, report.left
     ));
     let failed = report.tasks.iter().filter(|line| line.status == "failed" && line.fate == Fate::Left).count();
@@ -304,10 +309,10 @@ fn text(report: &Report, args: &args::Rescue) -> String {
     };
     let mut next = Vec::new();
     if report.adopted > 0 {
-        next.push("nightreel collect   (fetches what was taken over; pays for nothing)");
+        next.push("nightreel collect   (fetches what was adopted; pays for nothing)");
     }
     if left(true) && !args.adopt {
-        next.push("nightreel rescue --adopt   (rows take their tasks over)");
+        next.push("nightreel rescue --adopt   (rows adopt their tasks)");
     }
     let is_ours = |line: &Line| line.external_task_id.as_ref().is_some_and(|id| id.starts_with("nr-"));
     if args.manifest.is_none() && report.tasks.iter().any(|line| line.row.is_none() && is_ours(line)) {

@@ -1,4 +1,4 @@
-//! Fetches the videos of tasks that no row takes over, beside the output trees, under the names of their tasks.
+//! Fetches the videos of tasks that no row adopts, beside the output trees, under the names of their tasks.
 
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +16,7 @@ use super::{BETWEEN, Fate, TRIES};
 /// The longest that the id of a task is kept as a name.
 const LONGEST: usize = 100;
 
-/// Fetches, one after the other, what may hold a video and is no row's to take over.
+/// Fetches, one after the other, what may hold a video and is no row's to adopt.
 pub(super) async fn fetch(
     lanes: &[LaneSettings],
     sink: &dyn Sink,

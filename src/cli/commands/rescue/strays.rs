@@ -72,7 +72,7 @@ pub(super) async fn unknown(store: &dyn Store, told: Vec<Stray>) -> Result<Vec<S
         }
     }
     let mut told: Vec<Option<Stray>> = told.into_iter().map(Some).collect();
-    // Claims are made once all known tasks are out of the way: no row takes over what another has.
+    // Claims are made once all known tasks are out of the way: no row adopts what another has.
     let mut claims: BTreeMap<JobId, (Batch, Vec<(u32, usize)>)> = BTreeMap::new();
     for batch in store.batches().await? {
         let mut after = JobId(0);
@@ -130,7 +130,7 @@ fn expected<'a>(batch: &'a BatchName, job: &'a Job) -> impl Iterator<Item = (u32
     numbers.map(move |number| (number, ClientRef::of_attempt(batch, &job.key, &job.content, number)))
 }
 
-/// Gives a row those of the tasks that carry its references: it takes over the best of those that it can.
+/// Gives a row those of the tasks that carry its references: it adopts the best of those that it can.
 fn claim(job: &Job, batch: &BatchName, found: Vec<(u32, usize)>, told: &mut [Option<Stray>]) {
     let mut best: Option<(u8, u32, usize)> = None;
     for (number, place) in found {
@@ -145,7 +145,7 @@ fn claim(job: &Job, batch: &BatchName, found: Vec<(u32, usize)>, told: &mut [Opt
     for (_, stray) in told.iter_mut().enumerate().filter(|(place, _)| *place != best) {
         let claim = stray.as_mut().and_then(|stray| stray.claim.as_mut());
         if let Some(claim) = claim.filter(|claim| claim.job.id == job.id && claim.event.is_ok()) {
-            claim.event = Err("its row takes another attempt over");
+            claim.event = Err("its row adopts another attempt");
         }
     }
 }
@@ -284,9 +284,9 @@ mod tests {
         assert_eq!(
             strays.iter().map(told).collect::<Vec<_>>(),
             [
-                ("p1", Some(("r0", Err("its row takes another attempt over")))),
+                ("p1", Some(("r0", Err("its row adopts another attempt")))),
                 ("p2", Some(("r0", Ok("adopted")))),
-                ("p3", Some(("r0", Err("its row takes another attempt over")))),
+                ("p3", Some(("r0", Err("its row adopts another attempt")))),
                 ("h1", Some(("r1", Ok("found")))),
                 ("d2", Some(("r2", Err("its row has another task")))),
                 ("o1", Some(("r3", Ok("adopted")))),

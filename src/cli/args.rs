@@ -2,6 +2,7 @@
 //! the file are judged alike.
 
 mod doctor;
+mod money;
 mod simulate;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use crate::config::{Key, Layer};
 
 pub(crate) use doctor::Doctor;
+pub(crate) use money::{Receipt, Rescue};
 pub(crate) use simulate::Simulate;
 
 /// What `--help` says of exit codes.
@@ -20,7 +22,7 @@ Exit codes:
   1  internal error
   2  bad usage or configuration (scenes: none has such a name)
   3  some rows failed (verify: files are missing or changed)
-  4  rows need a person: held, stuck, changed and not sent again, or of a paused scene
+  4  rows need a person: held, stuck, changed and not sent again, or of a paused scene (rescue: tasks are left)
   5  interrupted; the same command goes on
   6  another run holds the ledger
   7  the manifest was rejected; nothing was submitted
@@ -106,6 +108,26 @@ Examples:
     /// Hold the output tree against the ledger; what is missing is collected again, not paid again
     #[command(after_help = "Example:\n  nightreel verify && echo all there")]
     Verify(Verify),
+    /// Say what each request was thought to cost and what it did cost, with the ids that a refund is claimed by
+    ///
+    /// As CSV, one line a request, when standard output is no terminal; else a table. A request whose cost nobody told has
+    /// none. `--settle` asks the accounts what they charged (Kling tells).
+    #[command(after_help = "\
+Examples:
+  nightreel receipt
+  nightreel receipt --batch wedding --out wedding.csv
+  nightreel receipt --settle --out - | grep 'failed but charged'")]
+    Receipt(Receipt),
+    /// Look in the accounts for paid tasks that no row of the ledger knows; have rows adopt them, or fetch their videos
+    ///
+    /// Shows them, and changes nothing, unless told otherwise; pays for nothing in any case. Where a ledger was lost, have the
+    /// rows of its manifest adopt their tasks before anything is sent again.
+    #[command(after_help = "\
+Examples:
+  nightreel rescue
+  nightreel rescue --adopt --manifest wedding.csv --gateway kling && nightreel run wedding.csv --gateway kling
+  nightreel rescue --download found")]
+    Rescue(Rescue),
     /// List the effect scenes that are known, and what they probably cost; asks nobody
     ///
     /// Scenes come and go weekly: one that is not listed can be sent all the same. A price with ~ is a guess.
@@ -345,6 +367,11 @@ impl Cli {
             }
             Verb::Collect(collect) => flags.extend(collect.remote.flags()),
             Verb::Doctor(doctor) => flags.extend(doctor.flags()),
+            Verb::Receipt(receipt) => flags.push((Key::Account, receipt.account.clone())),
+            Verb::Rescue(rescue) => {
+                flags.extend(rescue.remote.flags());
+                flags.extend(rescue.output.flags());
+            }
             Verb::Status(_)
             | Verb::Resolve(_)
             | Verb::Retry(_)

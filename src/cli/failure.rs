@@ -11,6 +11,7 @@ use crate::gateway::BuildError;
 use crate::ledger::RecordError;
 use crate::pipeline::download;
 use crate::plan::SurveyError;
+use crate::report::ReportError;
 use crate::simulator::StartError;
 use crate::sink::SinkError;
 use crate::store::StoreError;
@@ -172,6 +173,16 @@ impl From<BuildError> for Failure {
 impl From<SinkError> for Failure {
     fn from(error: SinkError) -> Self {
         Self::new(Exit::Unwritable, error)
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Store(store) => store.into(),
+            ReportError::Sink(sink) => sink.into(),
+            unwritable @ (ReportError::Write(_) | ReportError::Line(_)) => Self::new(Exit::Unwritable, unwritable),
+        }
     }
 }
 

@@ -56,6 +56,8 @@ fn start(cli: &Cli) -> Result<Exit, Failure> {
         | Verb::Resolve(_)
         | Verb::Retry(_)
         | Verb::Verify(_)
+        | Verb::Receipt(_)
+        | Verb::Rescue(_)
         | Verb::Scenes(_)
         | Verb::Explain(_) => match unsettled.into_iter().next() {
             Some(first) => return Err(first.error.into()),
@@ -89,6 +91,8 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
             Verb::Resolve(resolve) => commands::resolve::resolve(resolve, global, settings).await,
             Verb::Retry(retry) => commands::retry::retry(retry, global, settings).await,
             Verb::Verify(verify) => commands::verify::verify(verify, global, settings).await,
+            Verb::Receipt(receipt) => commands::receipt::receipt(receipt, global, settings).await,
+            Verb::Rescue(rescue) => commands::rescue::rescue(rescue, global, settings).await,
             Verb::Scenes(scenes) => commands::scenes::scenes(scenes, global),
             Verb::Explain(explain) => commands::explain::explain(explain, global),
             Verb::Doctor(doctor) => commands::doctor::doctor(doctor, global, settings, unsettled).await,
@@ -102,6 +106,8 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
         | Verb::Resolve(_)
         | Verb::Retry(_)
         | Verb::Verify(_)
+        | Verb::Receipt(_)
+        | Verb::Rescue(_)
         | Verb::Scenes(_)
         | Verb::Explain(_)
         | Verb::Doctor(_) => {

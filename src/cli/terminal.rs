@@ -1,6 +1,6 @@
 //! Standard output and standard error: the only place that writes to them, but for logs and progress.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 /// Prints to standard output. A reader that went away (`| head`) has seen enough.
 pub(crate) fn out(text: &str) {
@@ -16,4 +16,29 @@ pub(crate) fn json(value: &impl serde::Serialize) {
 /// Prints to standard error.
 pub(crate) fn err(text: &str) {
     drop(std::io::stderr().lock().write_all(text.as_bytes()));
+}
+
+/// Standard output, for a document that is written piece by piece. A reader that went away has seen enough.
+#[derive(Debug)]
+pub(crate) struct Document;
+
+impl Write for Document {
+    fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+        match std::io::stdout().lock().write(piece) {
+            Err(gone) if gone.kind() == std::io::ErrorKind::BrokenPipe => Ok(piece.len()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match std::io::stdout().lock().flush() {
+            Err(gone) if gone.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
+        }
+    }
+}
+
+/// Whether a person reads standard output.
+pub(crate) fn is_read_by_a_person() -> bool {
+    std::io::stdout().is_terminal()
 }

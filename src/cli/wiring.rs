@@ -26,6 +26,14 @@ pub(super) struct Opened {
     pub(super) clock: Clock,
 }
 
+impl Opened {
+    /// A ledger that is only read: whatever would change it is refused.
+    pub(super) fn to_read(store: Arc<dyn Store>) -> Self {
+        let clock = Clock::system();
+        Self { ledger: Ledger::new(Arc::clone(&store), clock.clone()), store, clock }
+    }
+}
+
 /// Opens the ledger to work on it.
 pub(super) fn open(settings: &Settings) -> Result<Opened, Failure> {
     let clock = Clock::system();

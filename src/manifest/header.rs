@@ -8,8 +8,22 @@ use super::Problem;
 const REQUIRED: [&str; 3] = ["scene", "images", "duration"];
 /// The columns that mean something where they are present.
 const OPTIONAL: [&str; 5] = ["id", "model", "mode", "output", "account"];
-/// Names of results.csv, which the manifest's own columns would hide.
-const RESULTS: [&str; 9] = ["batch", "state", "file", "sha256", "bytes", "task_id", "submitted", "finished", "cause"];
+/// Names of results.csv, which the manifest's own columns would hide. `id`, `scene` and `account` are columns of both.
+const RESULTS: [&str; 13] = [
+    "batch",
+    "state",
+    "file",
+    "sha256",
+    "bytes",
+    "task_id",
+    "submitted",
+    "finished",
+    "cause",
+    "request_id",
+    "units",
+    "price",
+    "currency",
+];
 /// How alike a name must be to a known one to be taken for a misspelling of it.
 const ALIKE: f64 = 0.85;
 

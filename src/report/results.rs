@@ -13,8 +13,24 @@ use crate::store::{Batch, Filter, Store, StoreError};
 /// The document's name in the output tree.
 pub const RESULTS: &str = "results.csv";
 /// The columns that every row has.
-const COLUMNS: [&str; 11] =
-    ["batch", "id", "scene", "state", "file", "sha256", "bytes", "task_id", "submitted", "finished", "cause"];
+const COLUMNS: [&str; 16] = [
+    "batch",
+    "id",
+    "scene",
+    "state",
+    "file",
+    "sha256",
+    "bytes",
+    "task_id",
+    "submitted",
+    "finished",
+    "cause",
+    "account",
+    "request_id",
+    "units",
+    "price",
+    "currency",
+];
 /// Jobs that are held at a time.
 const PAGE: usize = 1000;
 
@@ -87,6 +103,8 @@ fn line(batch: &str, job: &Job) -> [String; COLUMNS.len()] {
         State::Done { artifact } => (artifact.key.to_string(), artifact.sha256.to_string(), artifact.bytes.to_string()),
         _ => Default::default(),
     };
+    let attempt = job.attempt.as_ref();
+    let price = attempt.and_then(|attempt| attempt.price.as_ref());
     [
         batch.to_owned(),
         job.label.clone(),
@@ -96,9 +114,14 @@ fn line(batch: &str, job: &Job) -> [String; COLUMNS.len()] {
         sha256,
         bytes,
         job.task().map(ToString::to_string).unwrap_or_default(),
-        instant(job.attempt.as_ref().map(|attempt| attempt.started_at)),
+        instant(attempt.map(|attempt| attempt.started_at)),
         instant(job.finished_at),
         cause(job),
+        attempt.map(|attempt| attempt.account.to_string()).unwrap_or_default(),
+        attempt.and_then(|attempt| attempt.request_id.clone()).unwrap_or_default(),
+        attempt.and_then(|attempt| attempt.units.clone()).unwrap_or_default(),
+        price.map(|price| price.amount.to_string()).unwrap_or_default(),
+        price.map(|price| price.currency.to_string()).unwrap_or_default(),
     ]
 }
 

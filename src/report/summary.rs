@@ -8,6 +8,7 @@ use crate::domain::{BatchId, Currency, FailureCause, JobId, Money, Price, State,
 use crate::gateway::advice_on;
 use crate::store::{Filter, Spent, Store, StoreError};
 
+use super::ends::Ending;
 use super::results::cause;
 
 /// Rows that are named for each cause.
@@ -64,6 +65,9 @@ pub struct Summary {
     pub spent: Vec<Spent>,
     /// What failed tasks would have cost: most remotes charge nothing for them, which no remote promises for effects.
     pub perhaps_refunded: Vec<Price>,
+    /// Videos that were paid, were not collected, and are soon thrown away at the remote; the most urgent account first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ending: Vec<Ending>,
     /// What the run learned that is worth a line.
     pub notes: Vec<String>,
     /// What to type next.
@@ -187,6 +191,9 @@ impl Summary {
         }
         for (account, tasks) in &self.elsewhere {
             line(format!("{tasks} rows belong to another account, {account}: name it to collect them"));
+        }
+        for line_of in self.ending.iter().flat_map(Ending::lines) {
+            line(line_of);
         }
         for note in &self.notes {
             line(note.clone());

@@ -13,6 +13,8 @@ mod killed;
 mod limits;
 mod lost;
 mod manifests;
+mod receipt;
+mod rescue;
 mod scenes;
 mod signals;
 mod support;

@@ -271,10 +271,13 @@ fn the_key_is_in_no_file() {
 fn every_verb_has_help_with_an_example() {
     let world = World::new(&[]);
     let top = world.nightreel(&["--help"]).exits(0);
-    for code in 0..=9 {
-        assert!(top.out.contains(&format!("\n  {code}  ")), "{}", top.out);
+    for code in 0..=11 {
+        assert!(top.out.contains(&format!("\n  {code:<2} ")), "{}", top.out);
     }
-    for verb in ["run", "check", "status", "collect", "resolve", "retry", "verify", "scenes", "explain", "simulate"] {
+    for verb in [
+        "run", "check", "status", "collect", "resolve", "retry", "verify", "receipt", "rescue", "doctor", "scenes",
+        "explain", "simulate",
+    ] {
         assert!(top.out.contains(verb));
         let help = world.nightreel(&[verb, "--help"]).exits(0);
         assert!(help.out.contains("Example") && !help.out.contains("--key"), "{}", help.out);

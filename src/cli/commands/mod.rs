@@ -6,6 +6,8 @@ pub(super) mod collect;
 pub(super) mod doctor;
 pub(super) mod explain;
 mod outlook;
+pub(super) mod receipt;
+pub(super) mod rescue;
 pub(super) mod resolve;
 pub(super) mod retry;
 pub(super) mod run;

@@ -3,7 +3,8 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::config::Settings;
-use crate::report::{Show, Summary};
+use crate::pace::Clock;
+use crate::report::{Ending, Show, Summary};
 
 use super::super::args::{Global, Status};
 use super::super::exit::Exit;
@@ -15,6 +16,9 @@ pub(in crate::cli) async fn status(args: &Status, global: &Global, settings: &Se
     let batch = wiring::named_batch(store.as_ref(), args.batch.as_deref()).await?;
     let show = if args.all || global.json { Show::All } else { Show::First };
     let mut summary = Summary::gather(store.as_ref(), batch.as_ref().map(|batch| batch.id), show).await?;
+    summary.ending =
+        Ending::gather(store.as_ref(), batch.as_ref().map(|batch| batch.id), Clock::system().now()).await?;
+    summary.next.extend(summary.ending.iter().find_map(Ending::next));
     if global.json {
         terminal::json(&summary);
         return Ok(Exit::Done);

@@ -3,6 +3,7 @@
 
 mod doctor;
 mod money;
+mod shared;
 mod simulate;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use crate::config::{Key, Layer};
 
 pub(crate) use doctor::Doctor;
 pub(crate) use money::{Receipt, Rescue};
+use shared::{Output, Pacing, Remote};
 pub(crate) use simulate::Simulate;
 
 /// What `--help` says of exit codes.
@@ -161,39 +163,6 @@ Examples:
     Simulate(Simulate),
 }
 
-/// Which remote, and how.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Remote")]
-pub(crate) struct Remote {
-    /// simulator, kling, cometapi, kkiai, kling-compatible, fal or wavespeed; wins over `[[account]]` tables
-    #[arg(long, value_name = "GATEWAY")]
-    gateway: Option<String>,
-    /// Where the API is, up to what stands before /v1
-    #[arg(long, value_name = "URL")]
-    base_url: Option<String>,
-    /// A name for the account [default: from the gateway]; or which `[[account]]` tables to use: NAME,NAME [default: all]
-    #[arg(long, value_name = "NAME")]
-    account: Option<String>,
-    /// Where Kling is: singapore or beijing [default: singapore]
-    #[arg(long, value_name = "REGION")]
-    region: Option<String>,
-    /// How long to wait for an answer before a row is in doubt [default: 2m]
-    #[arg(long, value_name = "SPAN")]
-    request_timeout: Option<String>,
-    /// The shortest span between two questions about a task [default: 2s; 10s at gateways that poll themselves]
-    #[arg(long, value_name = "SPAN")]
-    min_poll: Option<String>,
-    /// How long a task may take before it is given up for now [default: 24h]
-    #[arg(long, value_name = "SPAN")]
-    deadline: Option<String>,
-    /// How long a row in doubt must be quiet before its absence counts [default: 60s]
-    #[arg(long, value_name = "SPAN")]
-    settle_after: Option<String>,
-    /// Parallel downloads [default: 4]
-    #[arg(long, value_name = "N")]
-    downloads: Option<String>,
-}
-
 /// Flags of `run`.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -220,35 +189,6 @@ pub(crate) struct Run {
     /// Send rows that were paid for in another batch of this ledger already
     #[arg(long, help_heading = "Money")]
     pub(crate) allow_repeat: bool,
-}
-
-/// How fast rows are sent, and how many of them.
-#[derive(Debug, Args)]
-pub(crate) struct Pacing {
-    /// Requests that may be paid, in a time: 20/min, 5/s [default: 60/min]
-    #[arg(long, value_name = "RATE", help_heading = "Remote")]
-    rate: Option<String>,
-    /// Parallel generations [default: 5]
-    #[arg(long, value_name = "N", help_heading = "Remote")]
-    in_flight: Option<String>,
-    /// The most that may be paid in all runs of the batch, in the currency of the prices, such as 50
-    #[arg(long, value_name = "AMOUNT", help_heading = "Money")]
-    budget: Option<String>,
-    /// Rows of each scene that must be made before the rest of it is sent; 0 for none [default: 2]
-    #[arg(long, value_name = "ROWS", help_heading = "Money")]
-    canary: Option<String>,
-}
-
-/// Where videos go.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
-pub(crate) struct Output {
-    /// The output tree [default: videos]
-    #[arg(long, value_name = "DIR")]
-    out: Option<String>,
-    /// How videos are named: {scene} {id} {batch} {duration} {model} {mode} and own columns [default: {scene}/{id}.mp4]
-    #[arg(long, value_name = "TEMPLATE")]
-    name: Option<String>,
 }
 
 /// Flags of `check`.
@@ -381,38 +321,5 @@ impl Cli {
             | Verb::Simulate(_) => {}
         }
         Layer::from_flags(flags)
-    }
-}
-
-impl Remote {
-    fn flags(&self) -> Vec<(Key, Option<String>)> {
-        vec![
-            (Key::Gateway, self.gateway.clone()),
-            (Key::BaseUrl, self.base_url.clone()),
-            (Key::Account, self.account.clone()),
-            (Key::Region, self.region.clone()),
-            (Key::RequestTimeout, self.request_timeout.clone()),
-            (Key::MinPoll, self.min_poll.clone()),
-            (Key::Deadline, self.deadline.clone()),
-            (Key::SettleAfter, self.settle_after.clone()),
-            (Key::Downloads, self.downloads.clone()),
-        ]
-    }
-}
-
-impl Pacing {
-    fn flags(&self) -> Vec<(Key, Option<String>)> {
-        vec![
-            (Key::Rate, self.rate.clone()),
-            (Key::InFlight, self.in_flight.clone()),
-            (Key::Budget, self.budget.clone()),
-            (Key::Canary, self.canary.clone()),
-        ]
-    }
-}
-
-impl Output {
-    fn flags(&self) -> Vec<(Key, Option<String>)> {
-        vec![(Key::Out, self.out.clone()), (Key::Name, self.name.clone())]
     }
 }

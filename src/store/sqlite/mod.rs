@@ -4,6 +4,7 @@
 
 mod engine;
 mod open;
+mod planned;
 mod read;
 mod rows;
 mod sql;
@@ -123,7 +124,7 @@ impl Store for SqliteStore {
     }
 
     fn take_planned(&self, wanted: Wanted, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<Due, StoreError>> {
-        self.mailbox.ask(move |engine| read::take_planned(engine, &wanted, now, limit)).boxed()
+        self.mailbox.ask(move |engine| planned::take(engine, &wanted, now, limit)).boxed()
     }
 
     fn take_due(

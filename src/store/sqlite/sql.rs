@@ -72,12 +72,15 @@ pub(super) const RECENT: &str = "SELECT took_ms FROM durations WHERE account = ?
 
 pub(super) const PLANNED_GROUPS: &str = "
     SELECT batch, scene, sender FROM groups
-    WHERE state = 1 AND jobs > 0 AND sender IN ('', ?1) AND (?2 IS NULL OR batch = ?2)";
+    WHERE state = ?3 AND jobs > 0 AND sender IN ('', ?1) AND (?2 IS NULL OR batch = ?2) ORDER BY batch";
 pub(super) const PLANNED_DUE: &str = "
-    SELECT due_at, id FROM jobs INDEXED BY jobs_planned
+    SELECT due_at, id, scene, sender FROM jobs INDEXED BY jobs_planned
+    WHERE state = 1 AND batch = ?1 AND due_at <= ?2 ORDER BY due_at, id LIMIT ?3";
+pub(super) const PLANNED_DUE_OF: &str = "
+    SELECT due_at, id FROM jobs INDEXED BY jobs_planned_of
     WHERE state = 1 AND batch = ?1 AND scene = ?2 AND sender IS ?3 AND due_at <= ?4 ORDER BY due_at, id";
-pub(super) const PLANNED_NEXT: &str = "
-    SELECT id, due_at FROM jobs INDEXED BY jobs_planned
+pub(super) const PLANNED_NEXT_OF: &str = "
+    SELECT id, due_at FROM jobs INDEXED BY jobs_planned_of
     WHERE state = 1 AND batch = ?1 AND scene = ?2 AND sender IS ?3 AND due_at > ?4 ORDER BY due_at LIMIT ?5";
 pub(super) const READY_DUE: &str = "
     SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,

@@ -4,13 +4,14 @@
 //! only where the remote keeps our references unique and can look them up (or where the user chose so), under the same
 //! reference; everywhere else it is held for a person.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use crate::domain::{ClientRef, Doubt, Job, JobEvent, State, StateCode, TaskId};
+use crate::domain::{Attempt, ClientRef, Doubt, Job, JobEvent, State, StateCode, TaskId};
 use crate::gateway::{Listed, Observed};
 use crate::ledger::RecordError;
 use crate::pace::Backoff;
@@ -77,9 +78,9 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
             let event = if *doubt == Doubt::AlreadyThere {
                 JobEvent::HeldForPerson
             } else if safe {
-                JobEvent::ResendAllowed
+                JobEvent::ResendAllowed { perhaps_paid: false }
             } else {
-                unsettled(lane)
+                unsettled(lane, attempt)
             };
             shared.record(&job, event).await.map(drop)
         }
@@ -94,7 +95,7 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
                 let due_at = ends_at.min(shared.after(shared.settings.settle_after.max(LOOKS.first)));
                 JobEvent::LookPutOff { due_at }
             } else {
-                unsettled(lane)
+                unsettled(lane, attempt)
             };
             shared.record(&job, event).await.map(drop)
         }
@@ -111,10 +112,11 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
 }
 
 /// What becomes of a row that the remote cannot settle.
-fn unsettled(lane: &Lane) -> JobEvent {
+fn unsettled(lane: &Lane, attempt: &Attempt) -> JobEvent {
     match lane.settings.in_doubt {
-        InDoubt::Hold => JobEvent::HeldForPerson,
-        InDoubt::Resend => JobEvent::ResendAllowed,
+        // Once: what is lost again and again is a person's to look at.
+        InDoubt::Resend if attempt.risks == 0 => JobEvent::ResendAllowed { perhaps_paid: true },
+        InDoubt::Hold | InDoubt::Resend => JobEvent::HeldForPerson,
     }
 }
 
@@ -153,10 +155,14 @@ async fn find(shared: &Shared, lane: &Lane, client_ref: &ClientRef, thorough: bo
 }
 
 async fn find_listed(shared: &Shared, lane: &Lane, client_ref: &ClientRef) -> Look {
+    let mut seen: HashSet<TaskId> = HashSet::new();
     for page in 1..=PAGES {
         match lane.gateway().list(page, PAGE).await {
             Listed::Page(tasks) => {
-                let last = tasks.len() < PAGE as usize;
+                // A short page may have records that could not be read: the end is a page that brings nothing new.
+                let known = seen.len();
+                seen.extend(tasks.iter().map(|task| task.task.clone()));
+                let last = seen.len() == known;
                 let ours = tasks.into_iter().find(|task| task.client_ref.as_ref() == Some(client_ref));
                 if let Some(observation) = ours {
                     return Look::Found(observation.task);

@@ -105,7 +105,7 @@ async fn planned_jobs_come_to_the_accounts_that_may_send_them(store: &dyn Store)
     // What may be at an account already goes back to that account, whatever its row says.
     let mut job = all(store).await.remove(0);
     let doubted = JobEvent::Doubted { doubt: Doubt::TimedOut, due_at: at(1) };
-    for event in [started(&job), doubted, JobEvent::ResendAllowed] {
+    for event in [started(&job), doubted, JobEvent::ResendAllowed { perhaps_paid: false }] {
         let step = change(&job, event);
         job = step.job.clone();
         store.commit(step).await.unwrap();
@@ -261,7 +261,7 @@ fn some_event(job: &Job, dice: &mut fastrand::Rng) -> JobEvent {
         State::InDoubt { .. } => vec![
             JobEvent::LookedAbsent { due_at },
             JobEvent::Found { task: task() },
-            JobEvent::ResendAllowed,
+            JobEvent::ResendAllowed { perhaps_paid: dice.bool() },
             JobEvent::HeldForPerson,
         ],
         State::Waiting { .. } => vec![

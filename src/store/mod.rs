@@ -296,6 +296,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// How many jobs of each scene are in which state, in one batch or in all. Does not walk the jobs.
     fn groups(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Vec<Group>, StoreError>>;
 
+    /// How many jobs of an account, of each scene, have an attempt and are not ended. Does not walk the jobs that ended.
+    fn open_groups(&self, account: AccountName) -> BoxFuture<'_, Result<Vec<Group>, StoreError>>;
+
     /// What may have been paid, in one batch or in all, by account and currency. Does not walk the jobs.
     fn spent(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Vec<Spent>, StoreError>>;
 

@@ -169,6 +169,10 @@ impl Store for SqliteStore {
         self.mailbox.ask(move |engine| read::groups(engine, batch)).boxed()
     }
 
+    fn open_groups(&self, account: AccountName) -> BoxFuture<'_, Result<Vec<Group>, StoreError>> {
+        self.mailbox.ask(move |engine| read::open_groups(engine, &account)).boxed()
+    }
+
     fn spent(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Vec<Spent>, StoreError>> {
         self.mailbox.ask(move |engine| read::spent(engine, batch)).boxed()
     }

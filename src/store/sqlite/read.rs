@@ -194,15 +194,22 @@ pub(super) fn left(engine: &mut Engine, accounts: &[AccountName], batch: Option<
 }
 
 pub(super) fn groups(engine: &mut Engine, batch: Option<BatchId>) -> Result<Vec<Group>, StoreError> {
-    all(engine, sql::GROUPS, params![batch.map(|batch| batch.0)], |row| {
-        Ok(Group {
-            batch: BatchId(row.get(0)?),
-            scene: row.get(1)?,
-            sender: rows::account_name(row, 2)?,
-            state: rows::state_code(row, 3)?,
-            jobs: row.get::<_, i64>(4)?.max(0).cast_unsigned(),
-            submissions: row.get::<_, i64>(5)?.max(0).cast_unsigned(),
-        })
+    all(engine, sql::GROUPS, params![batch.map(|batch| batch.0)], group)
+}
+
+pub(super) fn open_groups(engine: &mut Engine, account: &AccountName) -> Result<Vec<Group>, StoreError> {
+    all(engine, sql::OPEN_GROUPS, params![account.as_str()], group)
+}
+
+/// A group from the columns batch, scene, sender, state, jobs, submissions.
+fn group(row: &rusqlite::Row<'_>) -> rusqlite::Result<Group> {
+    Ok(Group {
+        batch: BatchId(row.get(0)?),
+        scene: row.get(1)?,
+        sender: rows::account_name(row, 2)?,
+        state: rows::state_code(row, 3)?,
+        jobs: row.get::<_, i64>(4)?.max(0).cast_unsigned(),
+        submissions: row.get::<_, i64>(5)?.max(0).cast_unsigned(),
     })
 }
 

@@ -94,6 +94,9 @@ pub(super) const OPEN_BEFORE: &str = "
     FROM jobs INDEXED BY jobs_open
     WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 AND attempt ->> 'started_at' < ?2
     ORDER BY attempt ->> 'started_at', id LIMIT ?3";
+pub(super) const OPEN_GROUPS: &str = "
+    SELECT batch, scene, NULL, state, count(*), sum(submissions) FROM jobs INDEXED BY jobs_open
+    WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 GROUP BY batch, scene, state";
 pub(super) const GROUPS: &str = "
     SELECT batch, scene, sender, state, jobs, submissions FROM groups WHERE jobs > 0 AND (?1 IS NULL OR batch = ?1)";
 pub(super) const SPENT: &str = "

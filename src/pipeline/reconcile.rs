@@ -12,18 +12,20 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::domain::{Attempt, ClientRef, Doubt, Job, JobEvent, State, StateCode, TaskId};
-use crate::gateway::{Listed, Observed};
+use crate::gateway::{Asked, Listed, Observed};
 use crate::ledger::RecordError;
 use crate::pace::Backoff;
 
-use super::InDoubt;
 use super::lane::Lane;
 use super::shared::{Shared, UNREACHABLE, joined};
+use super::{InDoubt, Notice};
 
 /// Rows that are looked for at the same time.
 const AT_ONCE: usize = 8;
 /// Waits between two looks for the same row, while the quiet period lasts.
 const LOOKS: Backoff = Backoff { first: Duration::from_secs(2), most: Duration::from_secs(30) };
+/// A task that is not older than this is still known to whoever made it (Kling: 30 days, documented).
+const CONTROL: Duration = Duration::from_hours(20 * 24);
 /// A row is declared absent by the list only after this many pages of [`PAGE`] tasks.
 const PAGES: u32 = 4;
 const PAGE: u32 = 500;
@@ -75,7 +77,7 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
         Look::Absent => {
             let safe = lane.gateway().capabilities().resend_is_safe();
             // A remote that has the reference and does not show its task would refuse it again, and again.
-            let event = if *doubt == Doubt::AlreadyThere {
+            let event = if *doubt == Doubt::AlreadyThere || (safe && is_a_stranger(&shared, lane).await?) {
                 JobEvent::HeldForPerson
             } else if safe {
                 JobEvent::ResendAllowed { perhaps_paid: false }
@@ -109,6 +111,26 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
             shared.record(&job, JobEvent::LookPutOff { due_at }).await.map(drop)
         }
     }
+}
+
+/// Whether the remote does not know what it certainly made for this account: then another account is asked than the one that
+/// the row may be at (another key, another region), and its word that the row is absent is worth nothing.
+async fn is_a_stranger(shared: &Shared, lane: &Lane) -> Result<bool, RecordError> {
+    let since = shared.now().checked_sub(CONTROL).unwrap_or(Timestamp::MIN);
+    let store = shared.parts.ledger.store();
+    let known = store.recent_task(lane.name().clone(), since).await?;
+    let Some(Attempt { task: Some(task), handle, .. }) = known else { return Ok(false) };
+    let observed = lane.gateway().observe(Asked { task: &task, handle: handle.as_ref() }).await;
+    let stranger = observed == Observed::NotVisible;
+    if stranger {
+        let words = format!(
+            "account {}: the remote does not know task {task}, which it made: is this another account's key? Rows in doubt \
+             are held",
+            lane.name()
+        );
+        shared.tell(Notice::Odd { words });
+    }
+    Ok(stranger)
 }
 
 /// What becomes of a row that the remote cannot settle.

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Params, params};
 
 use crate::domain::{
-    AccountName, BatchId, BatchName, Currency, Digest, Job, JobId, Money, OutputKey, Price, RowKey, StateCode, Tally,
+    AccountName, Attempt, BatchId, BatchName, Currency, Digest, Job, JobId, Money, OutputKey, Price, RowKey, StateCode,
+    Tally,
 };
-use crate::store::{Account, Batch, Due, Filter, Group, Known, Left, OutputOwner, Recorded, Spent, StoreError};
+use crate::store::{Account, Batch, Due, Filter, Group, Known, Left, OutputOwner, Recorded, RunEnd, Spent, StoreError};
 
 use super::engine::{Engine, failed};
 use super::rows::{self, look_up, millis, output_hash};
@@ -251,6 +252,28 @@ pub(super) fn recent_durations(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let took: Vec<i64> = all(engine, sql::RECENT, params![account.as_str(), limit], |row| row.get(0))?;
     Ok(took.into_iter().map(|ms| Duration::from_millis(ms.max(0).cast_unsigned())).collect())
+}
+
+pub(super) fn last_run(engine: &mut Engine, batch: Option<BatchId>) -> Result<Option<RunEnd>, StoreError> {
+    let runs = all(engine, sql::LAST_RUN, params![batch.map(|batch| batch.0)], |row| {
+        Ok(RunEnd {
+            batch: row.get::<_, Option<i64>>(0)?.map(BatchId),
+            at: rows::instant(1, row.get(1)?)?,
+            exit_code: row.get(2)?,
+            submitted: row.get::<_, i64>(3)?.max(0).cast_unsigned(),
+            notes: rows::read(row, 4)?,
+        })
+    })?;
+    Ok(runs.into_iter().next())
+}
+
+pub(super) fn recent_task(
+    engine: &mut Engine,
+    account: &AccountName,
+    since: Timestamp,
+) -> Result<Option<Attempt>, StoreError> {
+    let values = params![account.as_str(), since.to_string()];
+    Ok(all(engine, sql::RECENT_TASK, values, |row| rows::read(row, 0))?.into_iter().next())
 }
 
 pub(super) fn all<T>(

@@ -133,4 +133,15 @@ pub(super) const TALLY: &str =
     "SELECT state, sum(jobs), total(submissions) FROM groups WHERE ?1 IS NULL OR batch = ?1 GROUP BY state";
 pub(super) const HISTORY: &str = "SELECT seq, at, data FROM events WHERE job = ?1 ORDER BY seq";
 
+pub(super) const NOTE_RUN: &str =
+    "INSERT INTO runs (batch, ended_at, exit_code, submitted, notes) VALUES (?1, ?2, ?3, ?4, ?5)";
+pub(super) const FORGET_RUNS: &str = "DELETE FROM runs WHERE seq <= (SELECT max(seq) FROM runs) - 200";
+pub(super) const LAST_RUN: &str = "
+    SELECT batch, ended_at, exit_code, submitted, notes FROM runs WHERE ?1 IS NULL OR batch IS NULL OR batch = ?1
+    ORDER BY seq DESC LIMIT 1";
+
+pub(super) const RECENT_TASK: &str = "
+    SELECT attempt FROM jobs WHERE account = ?1 AND task IS NOT NULL AND state IN (4, 5, 6)
+    AND attempt ->> 'started_at' > ?2 ORDER BY id DESC LIMIT 1";
+
 pub(super) const TABLES: &str = "SELECT count(*) FROM sqlite_schema";

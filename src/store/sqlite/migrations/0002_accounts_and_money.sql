@@ -36,3 +36,13 @@ CREATE TABLE spending (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO spending (batch, account, currency, requests)
     SELECT batch, account, '', sum(submissions) FROM jobs WHERE submissions > 0 AND account IS NOT NULL GROUP BY 1, 2;
+
+-- How runs ended, and what they learned that is worth telling later. The oldest are dropped.
+CREATE TABLE runs (
+    seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+    batch     INTEGER,                             -- NULL for all
+    ended_at  INTEGER NOT NULL,
+    exit_code INTEGER NOT NULL,
+    submitted INTEGER NOT NULL,
+    notes     TEXT NOT NULL                        -- a JSON array of lines
+) STRICT;

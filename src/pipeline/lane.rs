@@ -1,6 +1,6 @@
 //! One account at work in a run: its remote, its limits, and what was learned of it.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use super::slots::Slots;
 
 /// A remote that refuses this many questions in a row, and answers none, is asked no more in this run.
 const ENOUGH_DENIALS: u32 = 5;
+/// A remote that says this often in a row that it does not know what it made is another account.
+const ENOUGH_STRANGENESS: u32 = 6;
 
 /// An account, as a run is told of it.
 #[derive(Debug, Clone)]
@@ -52,6 +54,10 @@ pub(super) struct Lane {
     pub(super) pause: watch::Sender<Option<Pause>>,
     /// How many questions in a row the remote refused to answer.
     denials: AtomicU32,
+    /// The remote knew a task that was made before this run: it is the account that the ledger means.
+    known: AtomicBool,
+    /// How often in a row it did not.
+    strange: AtomicU32,
     /// Every task that waits at the remote has been asked for at least once.
     pub(super) looked_once: watch::Sender<bool>,
     /// Each stage is woken when a job comes into its state.
@@ -67,6 +73,8 @@ impl Lane {
             expectation: Mutex::new(expectation),
             pause: watch::Sender::new(None),
             denials: AtomicU32::new(0),
+            known: AtomicBool::new(false),
+            strange: AtomicU32::new(0),
             looked_once: watch::Sender::new(false),
             doubted: Notify::new(),
             waiting: Notify::new(),
@@ -101,6 +109,21 @@ impl Lane {
     /// Whether the remote answers no more: what waits there is left for the next run.
     pub(super) fn is_denied(&self) -> bool {
         self.denials.load(Ordering::Relaxed) >= ENOUGH_DENIALS
+    }
+
+    /// The remote knew a task that was made before.
+    pub(super) fn know(&self) {
+        self.known.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it did.
+    pub(super) fn is_known(&self) -> bool {
+        self.known.load(Ordering::Relaxed)
+    }
+
+    /// Counts one more word that a task is not known which was made before; whether that is enough to believe it.
+    pub(super) fn is_strange(&self) -> bool {
+        self.strange.fetch_add(1, Ordering::Relaxed) + 1 >= ENOUGH_STRANGENESS
     }
 
     /// Whether it sends nothing more in this run.

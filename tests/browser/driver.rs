@@ -1,4 +1,4 @@
-//! A headless Chromium, driven through chromedriver's plain HTTP on loopback.
+//! A headless Chromium, driven through its driver's plain HTTP on loopback.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 /// How long anything may take in the browser.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Keys that have no letter, as WebDriver names them.
+/// Keys that have no letter, as the driver names them.
 pub(crate) const ENTER: &str = "\u{e007}";
 pub(crate) const ESCAPE: &str = "\u{e00c}";
 pub(crate) const TAB: &str = "\u{e004}";

@@ -198,6 +198,9 @@ fn rows_are_found_by_keyboard_and_by_mouse_and_reasons_stand_in_plain_words() {
     browser.value("scrollTo(0, 0)");
     browser.picture("dark.png");
     browser.resize(390, 844);
+    browser.picture("narrow-top.png");
+    browser.value("document.getElementById('tools').scrollIntoView()");
+    browser.until("document.querySelectorAll('.card').length > 1");
     browser.until(
         "new Set([...document.querySelectorAll('.card')].map((card) => card.getBoundingClientRect().left)).size === 1",
     );

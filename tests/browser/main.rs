@@ -10,3 +10,4 @@ mod gallery;
 #[expect(dead_code, reason = "the other tests need more of it")]
 #[path = "../e2e/support.rs"]
 mod support;
+mod written;

@@ -149,7 +149,7 @@ function detail(row, events) {
   const stage = row.video === null ? instead(row) : el("video", { src: row.video, controls: true, loop: true, playsinline: true, preload: "auto" });
   const step = (word, label, by) => el("button", { type: "button", class: "step", text: word, "aria-label": label, onclick: () => events.step(by) });
   return [
-    el("header", {}, el("h2", { id: "detail-title", text: row.id }), box, step("←", "The row before", -1), step("→", "The next row", 1),
+    el("header", {}, el("h2", { id: "detail-title", tabindex: "-1", text: row.id }), box, step("←", "The row before", -1), step("→", "The next row", 1),
       el("button", { type: "button", class: "step", text: "✕", "aria-label": "Close", onclick: events.close })),
     el("div", { class: "stage" }, el("div", { class: `pictures of${row.pictures.length}` }, ...row.pictures.map(picture)), stage),
     list,

@@ -33,6 +33,9 @@ function lastNight(hours) {
     failed += lost;
     points.push({ at: at + hours.width, done, failed, running });
   });
+  // How it ended is to be seen, too.
+  const end = points.at(-1);
+  points.push({ ...end, at: end.at + hours.width });
   return points;
 }
 
@@ -70,9 +73,13 @@ function drawNight(into, hours) {
   const step = timeStep(last - first, Math.floor(width / 90));
   const shift = new Date(first).getTimezoneOffset() * 60_000;
   const seconds = step < 60_000 ? { second: "2-digit" } : {};
+  const ticks = [];
   for (let at = Math.ceil((first - shift) / step) * step + shift; at <= last; at += step) {
-    if (x(at) > width - 26) continue;
-    drawn.append(svg("text", { class: "tick", x: x(at), y: height - 6, "text-anchor": "middle", text: clock(at, seconds) }));
+    if (x(at) < width - 26) ticks.push([at, "middle"]);
+  }
+  if (ticks.length < 2) ticks.splice(0, 1, [first, "start"], [last, "end"]);
+  for (const [at, anchor] of ticks) {
+    drawn.append(svg("text", { class: "tick", x: x(at), y: height - 6, "text-anchor": anchor, text: clock(at, seconds) }));
   }
   let under = points.map(() => 0);
   for (const [key] of SERIES) {
@@ -89,7 +96,7 @@ function drawNight(into, hours) {
   const key = $("night-key");
   const tell = (point) => {
     const at = point ? [el("span", { text: clock(point.at, seconds) })] : [];
-    key.replaceChildren(...at, ...SERIES.filter(([name]) => end[name] > 0 || name !== "failed").map(([name, word]) =>
+    key.replaceChildren(...at, ...SERIES.filter(([name]) => name === "done" || (point || end)[name] > 0).map(([name, word]) =>
       el("span", {}, el("i", { class: `dot ${name}` }), `${(point || end)[name].toLocaleString()} ${word}`)));
   };
   drawn.addEventListener("pointermove", (event) => {

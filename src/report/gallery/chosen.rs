@@ -73,3 +73,46 @@ fn rank(job: &Job) -> Rank {
     };
     (urgency, job.finished_at.or_else(|| job.attempt.as_ref().map(|attempt| attempt.started_at)), job.id)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::{Effect, FailureCause, ImageSource, Images, OutputKey, RowKey, State};
+
+    use super::*;
+
+    fn job(number: i64, state: State) -> Job {
+        let images = Images::One(ImageSource::Url("https://example.com/a.jpg".to_owned()));
+        let effect = Effect { scene: "squish".to_owned(), images, duration: None, model: None, mode: None };
+        Job {
+            id: JobId(number),
+            batch: crate::domain::BatchId(1),
+            key: RowKey::of_id(&number.to_string()),
+            label: number.to_string(),
+            content: effect.content(),
+            effect,
+            output: OutputKey::new("a.mp4").unwrap(),
+            columns: "{}".to_owned(),
+            account: None,
+            state,
+            attempt: None,
+            submissions: 0,
+            version: 1,
+            finished_at: Some(Timestamp::from_second(number).unwrap()),
+        }
+    }
+
+    #[test]
+    fn of_too_many_rows_those_that_failed_are_shown_and_then_the_newest() {
+        let mut chosen = Chosen::new(4);
+        for number in 1..=100 {
+            let state = match number {
+                7 | 50 => State::Failed { cause: FailureCause::Dropped },
+                90.. => State::Planned { due_at: Timestamp::UNIX_EPOCH, resend: false, with: None },
+                _ => State::Waiting { since: Timestamp::UNIX_EPOCH },
+            };
+            chosen.offer(job(number, state));
+        }
+        let shown: Vec<i64> = chosen.in_order().iter().map(|job| job.id.0).collect();
+        assert_eq!(shown, [7, 50, 88, 89]);
+    }
+}

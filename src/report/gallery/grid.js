@@ -58,9 +58,10 @@ class Grid {
     const first = Math.max(0, Math.floor(top / line) - AHEAD) * columns;
     const last = Math.min(this.list.length, (Math.ceil((top + innerHeight) / line) + AHEAD) * columns);
     for (const at of [...this.cards.keys()]) {
-      // What has the focus stays, or the keyboard would lose its place.
-      if ((at < first || at >= last) && !this.cards.get(at).contains(document.activeElement)) this.drop(at);
+      if ((at < first || at >= last) && at !== this.current) this.drop(at);
     }
+    // The keyboard's place is always there, or Tab would not find it.
+    if (this.list.length > 0 && !this.cards.has(this.current)) this.add(this.current);
     for (let at = first; at < last; at += 1) {
       if (!this.cards.has(at)) this.add(at);
     }

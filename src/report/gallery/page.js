@@ -8,6 +8,7 @@ const events = {
     shown.open = row;
     $("detail").replaceChildren(...detail(row, events));
     if (!$("detail").open) $("detail").showModal();
+    $("detail-title").focus();
     playing.slice().forEach(pause);
     const video = $("detail").querySelector("video");
     if (video && !calm.matches) video.play().catch(() => {});
@@ -46,7 +47,7 @@ function totals() {
     else unpriced += spent.requests;
   }
   const cost = [...sums].map(([currency, micros]) => `${currency} ${amount(micros)}`).join(" + ");
-  const refunds = facts.perhaps_refunded.map((price) => `${price.currency} ${price.amount}`).join(" and ");
+  const refunds = facts.perhaps_refunded.map((price) => `${price.currency} ${amount(Math.round(Number(price.amount) * 1e6))}`).join(" and ");
   const more = [plural(tally.submissions, "paid request"), unpriced > 0 && `${unpriced} at an unknown price`, refunds && `${refunds} for failed tasks, perhaps refunded`];
   const tiles = [tile("Videos", tally.done.toLocaleString(), `of ${plural(tally.rows, "row")}`, "done")];
   if (tally.failed > 0) tiles.push(tile("Failed", tally.failed.toLocaleString(), "nightreel retry --all tries again", "failed"));
@@ -55,7 +56,8 @@ function totals() {
   tiles.push(tile("Cost, about", cost || (unpriced > 0 ? "not known" : "nothing"), more.filter(Boolean).join(", ")));
   if (steps.length > 0) {
     const [first, last] = [lastNight(facts.hours)[0].at, steps.at(-1)[0] + facts.hours.width];
-    tiles.push(tile("The night", span(last - first), `${clock(first)} to ${clock(last)}`));
+    const [from, to] = [clock(first), clock(last)];
+    tiles.push(tile("The night", span(last - first), from === to ? `at ${from}` : `${from} to ${to}`));
   }
   const took = rows.map((row) => row.took).filter(Boolean).sort((a, b) => a - b);
   if (took.length > 0) tiles.push(tile("A task", span(took[took.length >> 1]), `typical; the longest ${span(took.at(-1))}`));
@@ -196,7 +198,12 @@ function keys() {
       if (event.target.closest("video")) return;
       if (event.key === "ArrowLeft") events.step(-1);
       else if (event.key === "ArrowRight") events.step(1);
-      else if (event.key === "x" && !typing && shown.open.video !== null) events.reject(shown.open, !isRejected(shown.open));
+      else if (event.key === " " && event.target === $("detail-title")) {
+        event.preventDefault();
+        const video = $("detail").querySelector("video");
+        if (video && video.paused) video.play().catch(() => {});
+        else if (video) video.pause();
+      } else if (event.key === "x" && !typing && shown.open.video !== null) events.reject(shown.open, !isRejected(shown.open));
     } else if (event.key === "/" && !typing) {
       event.preventDefault();
       $("find").focus();

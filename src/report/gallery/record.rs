@@ -7,7 +7,7 @@ use crate::domain::{Digest, ImageSource, Job, Price, State};
 use crate::store::Batch;
 
 use super::super::results::cause;
-use super::row::{hint, is_nothing};
+use super::row::hint;
 
 /// A row, with the names of `results.csv`. What is not known is left out.
 #[derive(Debug, Serialize)]
@@ -29,7 +29,7 @@ pub(super) struct Record<'a> {
     sha256: Option<&'a Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<u64>,
-    #[serde(skip_serializing_if = "is_nothing")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     cause: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,

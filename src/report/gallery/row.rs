@@ -224,10 +224,6 @@ pub(super) fn hint(state: &State) -> Option<&'static str> {
     }
 }
 
-pub(super) const fn is_nothing(text: &String) -> bool {
-    text.is_empty()
-}
-
 fn is_empty(own: &serde_json::Value) -> bool {
     own.as_object().is_none_or(serde_json::Map::is_empty)
 }

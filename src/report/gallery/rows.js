@@ -21,10 +21,7 @@ const words = facts ? facts.words : { states: [], scenes: [], accounts: [], fold
 const plural = (count, noun) => `${count.toLocaleString()} ${noun}${count === 1 ? "" : "s"}`;
 
 /** Millionths as an amount. */
-function amount(micros) {
-  const text = (micros / 1e6).toFixed(6).replace(/0{1,4}$/, "");
-  return text;
-}
+const amount = (micros) => (micros / 1e6).toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 6 });
 
 /** `1 h 20 min`, `4.2 s`. */
 function span(ms) {

@@ -131,6 +131,11 @@ fn videos_play_beside_their_pictures_and_nothing_is_asked_outside() {
         assert!(blocked.as_str().unwrap().starts_with(&world.base_url), "{way}: {blocked}");
     }
     assert_eq!(world.nightreel(&["verify", "--json"]).exits(0).json()["foreign"], json!([]));
+    // A video that somebody took away is told of.
+    fs::remove_file(world.path("videos/snowglobe/globe.mp4")).unwrap();
+    browser.open(&world.path("videos/report/index.html"));
+    browser.value("refresh(Object.assign(view, { text: 'globe' }), document.getElementById('tools').scrollIntoView())");
+    browser.until("document.querySelector('.card').innerText.includes('The video is not there')");
 }
 
 #[test]

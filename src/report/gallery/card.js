@@ -57,6 +57,10 @@ function instead(row) {
     why && why.hint && el("p", { class: "hint", text: why.hint }));
 }
 
+/** What stands where a video should be. */
+const missing = () => el("div", { class: "instead person" }, el("strong", { text: "The video is not there" }),
+  el("p", { class: "hint", text: "nightreel verify looks for it, nightreel collect fetches it again" }));
+
 /** Something short about a row: what it took and cost. */
 function facets(row) {
   const told = [];
@@ -80,10 +84,7 @@ function card(row, events) {
     video.addEventListener("playing", () => screen.classList.add("plays"));
     video.addEventListener("pause", () => screen.classList.remove("plays"));
     video.addEventListener("error", () => {
-      if (video.getAttribute("src")) {
-        screen.replaceWith(el("div", { class: "instead person" }, el("strong", { text: "The video is not there" }),
-          el("p", { class: "hint", text: "nightreel verify looks for it, nightreel collect fetches it again" })));
-      }
+      if (video.getAttribute("src")) screen.replaceWith(missing());
     });
     let pinned = false;
     screen.addEventListener("pointerenter", (event) => {
@@ -146,7 +147,7 @@ function detail(row, events) {
   const box = row.video !== null && el("label", { class: "reject" },
     el("input", { type: "checkbox", onchange: (event) => events.reject(row, event.target.checked) }), el("span", { text: "Reject" }));
   if (box) box.firstChild.checked = isRejected(row);
-  const stage = row.video === null ? instead(row) : el("video", { src: row.video, controls: true, loop: true, playsinline: true, preload: "auto" });
+  const stage = row.video === null ? instead(row) : el("video", { src: row.video, controls: true, loop: true, playsinline: true, preload: "auto", onerror: () => stage.replaceWith(missing()) });
   const step = (word, label, by) => el("button", { type: "button", class: "step", text: word, "aria-label": label, onclick: () => events.step(by) });
   return [
     el("header", {}, el("h2", { id: "detail-title", tabindex: "-1", text: row.id }), box, step("←", "The row before", -1), step("→", "The next row", 1),

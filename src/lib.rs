@@ -48,6 +48,8 @@
 //! - **units**: what the vendor bills in.
 //! - **quote**: what an effect will probably cost, and how sure that is.
 //! - **artifact**: a finished video in the output tree.
+//! - **gallery**: the page that shows every video beside its picture.
+//! - **rejected**: of a finished row: its video is not what was wanted, and is to be made again.
 //! - **event**: one thing that happened to a job; appended, never changed.
 //! - **taken**: a job that a stage works on; nobody else is given it.
 //! - **in doubt**: nobody knows whether an attempt made a task.

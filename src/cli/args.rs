@@ -3,6 +3,7 @@
 
 mod doctor;
 mod money;
+mod report;
 mod shared;
 mod simulate;
 
@@ -14,6 +15,7 @@ use crate::config::{Key, Layer};
 
 pub(crate) use doctor::Doctor;
 pub(crate) use money::{Receipt, Rescue};
+pub(crate) use report::Report;
 use shared::{Output, Pacing, Remote};
 pub(crate) use simulate::Simulate;
 
@@ -120,6 +122,15 @@ Examples:
   nightreel receipt --batch wedding --out wedding.csv
   nightreel receipt --settle --out - | grep 'failed but charged'")]
     Receipt(Receipt),
+    /// Write the gallery: every video beside its picture, what failed and why, what it cost; asks nobody
+    ///
+    /// One folder: index.html for any browser, results.csv, results.json. A run writes it at its end. Videos that are rejected
+    /// there are exported as the next manifest.
+    #[command(after_help = "\
+Examples:
+  nightreel report
+  nightreel report --batch wedding --out /srv/www/wedding")]
+    Report(Report),
     /// Look in the accounts for paid tasks that no row of the ledger knows; have rows adopt them, or fetch their videos
     ///
     /// Shows them, and changes nothing, unless told otherwise; pays for nothing in any case. Where a ledger was lost, have the
@@ -189,6 +200,9 @@ pub(crate) struct Run {
     /// Send rows that were paid for in another batch of this ledger already
     #[arg(long, help_heading = "Money")]
     pub(crate) allow_repeat: bool,
+    /// Write no report at the end
+    #[arg(long, help_heading = "Output")]
+    pub(crate) no_report: bool,
 }
 
 /// Flags of `check`.
@@ -316,6 +330,7 @@ impl Cli {
             | Verb::Resolve(_)
             | Verb::Retry(_)
             | Verb::Verify(_)
+            | Verb::Report(_)
             | Verb::Scenes(_)
             | Verb::Explain(_)
             | Verb::Simulate(_) => {}

@@ -181,6 +181,9 @@ impl From<ReportError> for Failure {
         match error {
             ReportError::Store(store) => store.into(),
             ReportError::Sink(sink) => sink.into(),
+            taken @ ReportError::Taken(_) => {
+                Self::new(Exit::Usage, taken).hint("name a folder that is new or empty: nightreel report --out DIR")
+            }
             unwritable @ (ReportError::Write(_) | ReportError::Line(_)) => Self::new(Exit::Unwritable, unwritable),
         }
     }

@@ -57,6 +57,7 @@ fn start(cli: &Cli) -> Result<Exit, Failure> {
         | Verb::Retry(_)
         | Verb::Verify(_)
         | Verb::Receipt(_)
+        | Verb::Report(_)
         | Verb::Rescue(_)
         | Verb::Scenes(_)
         | Verb::Explain(_) => match unsettled.into_iter().next() {
@@ -92,6 +93,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
             Verb::Retry(retry) => commands::retry::retry(retry, global, settings).await,
             Verb::Verify(verify) => commands::verify::verify(verify, global, settings).await,
             Verb::Receipt(receipt) => commands::receipt::receipt(receipt, global, settings).await,
+            Verb::Report(report) => commands::report::report(report, global, settings).await,
             Verb::Rescue(rescue) => commands::rescue::rescue(rescue, global, settings).await,
             Verb::Scenes(scenes) => commands::scenes::scenes(scenes, global),
             Verb::Explain(explain) => commands::explain::explain(explain, global),
@@ -107,6 +109,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
         | Verb::Retry(_)
         | Verb::Verify(_)
         | Verb::Receipt(_)
+        | Verb::Report(_)
         | Verb::Rescue(_)
         | Verb::Scenes(_)
         | Verb::Explain(_)

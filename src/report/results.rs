@@ -1,8 +1,9 @@
 //! `results.csv`: one line a row, of all batches whose videos go to one output tree, with the manifests' own columns.
 
 use std::collections::HashMap;
-use std::io::{BufWriter, Read, Seek, Write};
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek};
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -13,7 +14,7 @@ use crate::store::{Batch, Filter, Store, StoreError};
 /// The document's name in the output tree.
 pub const RESULTS: &str = "results.csv";
 /// The columns that every row has.
-const COLUMNS: [&str; 16] = [
+pub(super) const COLUMNS: [&str; 16] = [
     "batch",
     "id",
     "scene",
@@ -32,7 +33,7 @@ const COLUMNS: [&str; 16] = [
     "currency",
 ];
 /// Jobs that are held at a time.
-const PAGE: usize = 1000;
+pub(super) const PAGE: usize = 1000;
 
 /// A document could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -49,17 +50,15 @@ pub enum ReportError {
     /// A line could not be written.
     #[error("a line could not be written")]
     Line(#[from] csv::Error),
+    /// The folder for it holds what is somebody else's.
+    #[error("{} holds other files than a report's", .0.display())]
+    Taken(PathBuf),
 }
 
 /// Writes `results.csv` of the output tree at `out`.
 pub async fn write(store: &dyn Store, out: &Path, sink: &dyn Sink) -> Result<(), ReportError> {
     let batches: Vec<Batch> = store.batches().await?.into_iter().filter(|batch| batch.out == out).collect();
-    let mut own: Vec<&String> = Vec::new();
-    for column in batches.iter().flat_map(|batch| &batch.columns) {
-        if !own.contains(&column) {
-            own.push(column);
-        }
-    }
+    let own = own_columns(&batches);
     let names: HashMap<BatchId, &str> = batches.iter().map(|batch| (batch.id, batch.name.as_str())).collect();
     let mut lines = csv::Writer::from_writer(BufWriter::new(tempfile::tempfile()?));
     lines.write_record(COLUMNS.into_iter().chain(own.iter().map(|column| column.as_str())))?;
@@ -81,11 +80,25 @@ pub async fn write(store: &dyn Store, out: &Path, sink: &dyn Sink) -> Result<(),
             }
         }
     }
-    let mut file = lines.into_inner().map_err(csv::IntoInnerError::into_error)?;
-    file.flush()?;
+    put(sink, RESULTS, lines.into_inner().map_err(csv::IntoInnerError::into_error)?)
+}
+
+/// The manifests' own columns, each once.
+pub(super) fn own_columns(batches: &[Batch]) -> Vec<&String> {
+    let mut own: Vec<&String> = Vec::new();
+    for column in batches.iter().flat_map(|batch| &batch.columns) {
+        if !own.contains(&column) {
+            own.push(column);
+        }
+    }
+    own
+}
+
+/// Puts what a temporary file holds into the output tree.
+pub(super) fn put(sink: &dyn Sink, name: &str, file: BufWriter<File>) -> Result<(), ReportError> {
     let mut file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     file.rewind()?;
-    sink.document(RESULTS, &mut |into| {
+    sink.document(name, &mut |into| {
         let mut piece = vec![0; 1 << 16];
         loop {
             match file.read(&mut piece)? {
@@ -97,7 +110,8 @@ pub async fn write(store: &dyn Store, out: &Path, sink: &dyn Sink) -> Result<(),
     Ok(())
 }
 
-fn line(batch: &str, job: &Job) -> [String; COLUMNS.len()] {
+/// A row's values, in the order of [`COLUMNS`].
+pub(super) fn line(batch: &str, job: &Job) -> [String; COLUMNS.len()] {
     let instant = |at: Option<Timestamp>| at.map_or_else(String::new, |at| format!("{at:.0}"));
     let (file, sha256, bytes) = match &job.state {
         State::Done { artifact } => (artifact.key.to_string(), artifact.sha256.to_string(), artifact.bytes.to_string()),

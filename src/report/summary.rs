@@ -123,7 +123,7 @@ pub enum Show {
 }
 
 /// A cause as others share it: without what the remote calls this one request.
-fn plain(cause: &FailureCause) -> String {
+pub(super) fn plain(cause: &FailureCause) -> String {
     let words = cause.to_string();
     words.split_once(" (request id: ").map_or(words.clone(), |(shared, _)| shared.to_owned())
 }

@@ -117,4 +117,10 @@ async fn a_document_is_replaced_and_not_listed(sink: &dyn Sink) {
     assert!(matches!(broken, Err(SinkError::Full)));
     assert_eq!(names(sink).await, before);
     assert!(matches!(sink.look(&key("results.csv")).await.unwrap(), Found::File { bytes: 2, .. }));
+    sink.document("report/index.html", &mut |file| file.write_all(b"<!doctype html>")).unwrap();
+    sink.document("report/other.html", &mut |file| file.write_all(b"<!doctype html>")).unwrap();
+    let mut listed = before;
+    listed.push("report/other.html".to_owned());
+    listed.sort();
+    assert_eq!(names(sink).await, listed, "only the report's own files are nightreel's");
 }

@@ -19,8 +19,9 @@ use self::partial::{LocalPartial, hash};
 use super::{Found, Partial, Sink, SinkError};
 use crate::domain::{Digest, OutputKey};
 
-/// What nightreel itself writes at the top of the tree. No video gets such a name.
-const DOCUMENTS: [&str; 1] = ["results.csv"];
+/// What nightreel itself writes into the tree. No video gets such a name.
+const DOCUMENTS: [&str; 5] =
+    ["results.csv", "report/index.html", "report/data.js", "report/results.csv", "report/results.json"];
 
 /// How far a walk may run ahead of whoever listens to it.
 const WALK_AHEAD: usize = 256;
@@ -140,11 +141,13 @@ fn list(root: &Path, paths: &mpsc::Sender<String>) -> Result<(), SinkError> {
             let entry = entry.map_err(|error| failed(&place, error))?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            let top = folder.is_empty();
-            if name.starts_with('.') || (top && DOCUMENTS.contains(&&*name)) {
+            if name.starts_with('.') {
                 continue;
             }
-            let path = if top { name.into_owned() } else { format!("{folder}/{name}") };
+            let path = if folder.is_empty() { name.into_owned() } else { format!("{folder}/{name}") };
+            if DOCUMENTS.contains(&path.as_str()) {
+                continue;
+            }
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 folders.push(path);
             } else if paths.blocking_send(path).is_err() {

@@ -85,11 +85,11 @@ pub trait Sink: fmt::Debug + Send + Sync {
     /// What lies at `key`.
     fn look<'a>(&'a self, key: &'a OutputKey) -> BoxFuture<'a, Result<Found, SinkError>>;
 
-    /// Calls `each` with every file in the tree but partial files and those that nightreel writes itself (`results.csv`), as a path
+    /// Calls `each` with every file in the tree but partial files and those that nightreel writes itself (`results.csv`, the report), as a path
     /// relative to the tree with `/` between its parts.
     fn walk<'a>(&'a self, each: &'a mut (dyn FnMut(String) + Send)) -> BoxFuture<'a, Result<(), SinkError>>;
 
-    /// Writes a document of nightreel's own (`results.csv`) atomically: `write` fills it. Runs on the calling thread.
+    /// Writes a document of nightreel's own (`results.csv`, a file of the report) atomically: `write` fills it. Runs on the calling thread.
     fn document(
         &self,
         name: &str,

@@ -8,11 +8,12 @@ use super::super::exit::Exit;
 use super::super::failure::Failure;
 use super::super::signals::Signals;
 use super::super::wiring;
+use super::report::AtTheEnd;
 use super::session::{self, Decision};
 
 pub(in crate::cli) async fn collect(global: &Global, settings: &Settings, signals: &Signals) -> Result<Exit, Failure> {
     let opened = wiring::must_open(settings)?;
     let remotes = wiring::remotes(settings, &opened).await?;
     let decide = async { Ok(Decision { gate: Gate::Closed, changed: 0 }) };
-    session::drive(&opened, remotes, settings, global, signals, decide).await
+    session::drive(&opened, remotes, settings, global, signals, AtTheEnd::Refreshed, decide).await
 }

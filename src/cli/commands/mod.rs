@@ -7,6 +7,7 @@ pub(super) mod doctor;
 pub(super) mod explain;
 mod outlook;
 pub(super) mod receipt;
+pub(super) mod report;
 pub(super) mod rescue;
 pub(super) mod resolve;
 pub(super) mod retry;

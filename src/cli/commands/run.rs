@@ -9,6 +9,7 @@ use super::super::failure::Failure;
 use super::super::signals::Signals;
 use super::super::{terminal, wiring};
 use super::admit::{self, Again};
+use super::report::AtTheEnd;
 use super::session::{self, Decision};
 
 pub(in crate::cli) async fn run(
@@ -44,5 +45,6 @@ pub(in crate::cli) async fn run(
         }
         Ok(Decision { gate: Gate::Open(Some(admitted.batch)), changed: admitted.conflicts })
     };
-    session::drive(&opened, remotes, settings, global, signals, decide).await
+    let report = if args.no_report { AtTheEnd::Left } else { AtTheEnd::Written };
+    session::drive(&opened, remotes, settings, global, signals, report, decide).await
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -21,6 +22,7 @@ use super::super::progress::Progress;
 use super::super::signals::Signals;
 use super::super::terminal;
 use super::super::wiring::{self, Opened, Remotes};
+use super::report::{AtTheEnd, at_the_end, near};
 
 /// How long an interrupted run may take over its documents.
 const HASTE: Duration = Duration::from_secs(1);
@@ -43,6 +45,7 @@ struct Closing<'a> {
     changed: u64,
     ended: &'static str,
     exit_code: u8,
+    reports: &'a [PathBuf],
 }
 
 /// Runs a pipeline while `decide` settles what it may submit, and tells how it ended.
@@ -52,6 +55,7 @@ pub(super) async fn drive(
     settings: &Settings,
     global: &Global,
     signals: &Signals,
+    report: AtTheEnd,
     decide: impl Future<Output = Result<Decision, Failure>>,
 ) -> Result<Exit, Failure> {
     let parts = wiring::parts(opened)?;
@@ -107,7 +111,10 @@ pub(super) async fn drive(
     if let Some(failure) = rejected {
         return Err(failure);
     }
-    let closing = Close { opened, settings, global, scope, decision: &decision, outcome: &outcome, names: &names };
+    let report = if outcome.ended == Ended::Interrupted { AtTheEnd::Left } else { report };
+    let reports = at_the_end(opened, scope, report, before != after).await;
+    let (decision, outcome) = (&decision, &outcome);
+    let closing = Close { opened, settings, global, scope, decision, outcome, names: &names, reports };
     closing.tell(after.submissions.saturating_sub(before.submissions)).await
 }
 
@@ -134,6 +141,7 @@ struct Close<'a> {
     decision: &'a Decision,
     outcome: &'a Outcome,
     names: &'a [AccountName],
+    reports: Vec<PathBuf>,
 }
 
 impl Close<'_> {
@@ -166,14 +174,16 @@ impl Close<'_> {
         store.note_run(ended).await?;
         if self.global.json {
             let (changed, exit_code) = (self.decision.changed, exit.number());
-            terminal::json(&Closing { summary: &summary, submitted_now: sent, changed, ended: word, exit_code });
+            let (summary, reports) = (&summary, self.reports.as_slice());
+            terminal::json(&Closing { summary, submitted_now: sent, changed, ended: word, exit_code, reports });
         } else if !self.global.quiet {
             let sent = match sent {
                 0 => "nothing was submitted".to_owned(),
                 1 => "1 row was submitted".to_owned(),
                 sent => format!("{sent} rows were submitted"),
             };
-            terminal::out(&format!("{sent} in this run\n{}", summary.text()));
+            let reports = self.reports.iter().map(|report| format!("report: {}\n", near(report).display()));
+            terminal::out(&format!("{sent} in this run\n{}{}", summary.text(), reports.collect::<String>()));
         } else if exit != Exit::Done {
             terminal::err(&format!("{}\n", summary.line()));
         }

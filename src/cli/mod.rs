@@ -58,6 +58,7 @@ fn start(cli: &Cli) -> Result<Exit, Failure> {
         | Verb::Verify(_)
         | Verb::Receipt(_)
         | Verb::Rescue(_)
+        | Verb::Scan(_)
         | Verb::Scenes(_)
         | Verb::Explain(_) => match unsettled.into_iter().next() {
             Some(first) => return Err(first.error.into()),
@@ -93,6 +94,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
             Verb::Verify(verify) => commands::verify::verify(verify, global, settings).await,
             Verb::Receipt(receipt) => commands::receipt::receipt(receipt, global, settings).await,
             Verb::Rescue(rescue) => commands::rescue::rescue(rescue, global, settings).await,
+            Verb::Scan(scan) => commands::scan::scan(scan, global, settings).await,
             Verb::Scenes(scenes) => commands::scenes::scenes(scenes, global),
             Verb::Explain(explain) => commands::explain::explain(explain, global),
             Verb::Doctor(doctor) => commands::doctor::doctor(doctor, global, settings, unsettled).await,
@@ -108,6 +110,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
         | Verb::Verify(_)
         | Verb::Receipt(_)
         | Verb::Rescue(_)
+        | Verb::Scan(_)
         | Verb::Scenes(_)
         | Verb::Explain(_)
         | Verb::Doctor(_) => {

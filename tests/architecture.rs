@@ -28,8 +28,8 @@ const CRATES: [(&str, &[&str]); 13] = [
     ("tracing_subscriber", &["cli/"]),
     ("indicatif", &["cli/"]),
     ("toml", &["config/"]),
-    ("image", &["scan/"]),
     ("imagesize", &["image/", "simulator/"]),
+    ("raster", &["scan/"]),
 ];
 
 /// The longest that a file may be, tests apart.

@@ -138,8 +138,8 @@ Examples:
     /// take have no row and are named; --fix writes fit copies of them. Rows are in natural order; ids come from file names.
     /// Paths in the manifest are relative to where it lies: to the current folder without --out.
     ///
-    /// --pair by-name puts together anna-1 and anna-2, anna_a and anna_b, anna l and anna r, anna.left and anna.right, within one
-    /// folder; by-order puts together neighbours within one folder.
+    /// --pair by-name puts together anna-1 and anna-2, anna-a and anna-b, anna-l and anna-r, anna-left and anna-right, within one
+    /// folder; a dot, a space or an underscore will do for the dash; by-order puts together neighbours within one folder.
     #[command(after_help = "\
 Examples:
   nightreel scan photos/ --scene balloon_parade --scene snowglobe > wedding.csv

@@ -7,11 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use image::codecs::jpeg::JpegEncoder;
-use image::codecs::png::PngEncoder;
-use image::imageops::{self, FilterType};
-use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageReader, Limits, Luma, Pixel, Rgb, Rgba, RgbaImage};
+use raster::codecs::jpeg::JpegEncoder;
+use raster::codecs::png::PngEncoder;
+use raster::imageops::{self, FilterType};
+use raster::metadata::Orientation;
+use raster::{DynamicImage, ImageDecoder, ImageEncoder, ImageReader, Limits, Luma, Pixel, Rgb, Rgba, RgbaImage};
 
 use crate::image::{MOST_BYTES, Unfit};
 
@@ -82,7 +82,7 @@ pub(super) fn make(source: &Path, stem: &Path, copies: &Copies, room: &Room) -> 
 
 /// The bytes of the copy, and the ending of its name.
 fn encoded(bytes: &[u8], copies: &Copies, room: &Room) -> Result<(Vec<u8>, &'static str), Reason> {
-    let words = |error: image::ImageError| Reason::Undecodable(error.to_string());
+    let words = |error: raster::ImageError| Reason::Undecodable(error.to_string());
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| words(error.into()))?;
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(DECODER);
@@ -151,26 +151,26 @@ fn plain(image: DynamicImage) -> DynamicImage {
 
 /// In the middle of a canvas.
 fn padded(image: &DynamicImage, canvas: (u32, u32), shape: Shape) -> DynamicImage {
-    let shade = match shape {
+    let bar = match shape {
         Shape::Pad(Bars::White) => u8::MAX,
         Shape::Pad(Bars::Black) | Shape::Crop => 0,
     };
     match image {
-        DynamicImage::ImageLuma8(image) => DynamicImage::ImageLuma8(on_canvas(image, canvas, Luma([shade]))),
-        DynamicImage::ImageRgb8(image) => DynamicImage::ImageRgb8(on_canvas(image, canvas, Rgb([shade; 3]))),
+        DynamicImage::ImageLuma8(image) => DynamicImage::ImageLuma8(on_canvas(image, canvas, Luma([bar]))),
+        DynamicImage::ImageRgb8(image) => DynamicImage::ImageRgb8(on_canvas(image, canvas, Rgb([bar; 3]))),
         other => {
             let image: RgbaImage = other.to_rgba8();
-            DynamicImage::ImageRgba8(on_canvas(&image, canvas, Rgba([shade, shade, shade, u8::MAX])))
+            DynamicImage::ImageRgba8(on_canvas(&image, canvas, Rgba([bar, bar, bar, u8::MAX])))
         }
     }
 }
 
 fn on_canvas<P: Pixel<Subpixel = u8>>(
-    image: &image::ImageBuffer<P, Vec<u8>>,
+    image: &raster::ImageBuffer<P, Vec<u8>>,
     (width, height): (u32, u32),
     bars: P,
-) -> image::ImageBuffer<P, Vec<u8>> {
-    let mut canvas = image::ImageBuffer::from_pixel(width, height, bars);
+) -> raster::ImageBuffer<P, Vec<u8>> {
+    let mut canvas = raster::ImageBuffer::from_pixel(width, height, bars);
     let (x, y) = ((width - image.width()) / 2, (height - image.height()) / 2);
     imageops::replace(&mut canvas, image, x.into(), y.into());
     canvas
@@ -181,7 +181,7 @@ fn small_enough(
     mut image: DynamicImage,
     profile: Option<Vec<u8>>,
     most: u64,
-) -> Result<(Vec<u8>, &'static str), image::ImageError> {
+) -> Result<(Vec<u8>, &'static str), raster::ImageError> {
     // A profile of other colours than those that are written (of a print, say) would say something wrong.
     let space: &[u8] = if image.color().has_color() { b"RGB " } else { b"GRAY" };
     let profile = profile.filter(|profile| profile.get(16..20) == Some(space));
@@ -205,7 +205,7 @@ fn small_enough(
     }
 }
 
-fn encode(image: &DynamicImage, mut encoder: impl ImageEncoder, profile: Option<&[u8]>) -> image::ImageResult<()> {
+fn encode(image: &DynamicImage, mut encoder: impl ImageEncoder, profile: Option<&[u8]>) -> raster::ImageResult<()> {
     if let Some(profile) = profile {
         // An encoder that keeps no profiles leaves the colours as most would read them.
         drop(encoder.set_icc_profile(profile.to_vec()));

@@ -369,12 +369,13 @@ fn stems(images: &[Candidate]) -> Vec<PathBuf> {
         .map(|image| {
             let stem = image.within.with_extension("");
             let base = if counts.get(&folded(&stem)) == Some(&1) { stem } else { image.within.clone() };
-            let numbered = |number: usize| match number {
-                1 => base.clone(),
-                _ => PathBuf::from(format!("{}-{number}", base.display())),
-            };
-            let free = (1..).map(numbered).find(|stem| taken.insert(folded(stem)));
-            free.unwrap_or(base)
+            let mut free = base.clone();
+            let mut number = 2;
+            while !taken.insert(folded(&free)) {
+                free = PathBuf::from(format!("{}-{number}", base.display()));
+                number += 1;
+            }
+            free
         })
         .collect()
 }

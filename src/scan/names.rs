@@ -74,8 +74,8 @@ mod tests {
     use super::*;
     use crate::domain::OutputKey;
 
-    fn of(names: &[(&str, &str)]) -> Vec<String> {
-        let named = names.iter().map(|(folder, stem)| Named { stem: (*stem).into(), folder: (*folder).into() });
+    fn of(of: &[(&str, &str)]) -> Vec<String> {
+        let named = of.iter().map(|(folder, stem)| Named { stem: (*stem).into(), folder: (*folder).into() });
         ids(&named.collect::<Vec<_>>())
     }
 

@@ -4,14 +4,14 @@ use std::fs;
 use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use raster::{DynamicImage, ImageFormat, Rgb, RgbImage};
 
 use crate::support::{Ran, World, files};
 
 /// The photographs of the demonstration, below `photos/` of a world.
 fn photos(world: &World) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/photos");
-    for name in files(&from).iter().filter(|name| !name.ends_with(".md")) {
+    for name in files(&from).iter().filter(|name| *name != "ORIGIN.md") {
         world.write(&format!("photos/{name}"), fs::read(from.join(name)).unwrap());
     }
 }
@@ -73,7 +73,7 @@ fn a_folder_of_photographs_becomes_a_manifest_that_runs() {
     assert_eq!((&told["unfit"][0]["image"], &told["unfit"][0]["kind"]), (&"photos/half.jpg".into(), &"broken".into()));
     let copies = ["IMG_10.jpg", "IMG_2.jpg", "tiny.jpg", "wide.jpg"].map(|name| format!("anna & ben/{name}"));
     assert_eq!(files(&world.path("photos/fixed")), copies);
-    let upright = image::open(world.path("photos/fixed/anna & ben/IMG_10.jpg")).unwrap().to_rgb8();
+    let upright = raster::open(world.path("photos/fixed/anna & ben/IMG_10.jpg")).unwrap().to_rgb8();
     assert_eq!(upright.dimensions(), (400, 600));
     assert!(upright.get_pixel(200, 50).0[0] > 200, "red is above now");
 

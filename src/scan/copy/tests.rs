@@ -1,7 +1,7 @@
 //! Copies of images that are made here: turned, long, large, small, transparent, broken.
 
-use image::codecs::webp::WebPEncoder;
-use image::{ImageFormat, RgbImage};
+use raster::codecs::webp::WebPEncoder;
+use raster::{ImageFormat, RgbImage};
 
 use super::super::{Existing, Small};
 use super::*;
@@ -39,7 +39,7 @@ impl Folder {
     fn copied(&self, bytes: &[u8], shape: Shape) -> (String, DynamicImage) {
         let copy = self.copy(bytes, &self.copies(shape, Small::Leave)).unwrap();
         let name = copy.file_name().unwrap().to_string_lossy().into_owned();
-        (name, image::open(copy).unwrap())
+        (name, raster::open(copy).unwrap())
     }
 }
 
@@ -116,17 +116,17 @@ fn a_large_image_becomes_small_enough_however_noisy_it_is() {
     transparent.get_pixel_mut(0, 0).0[3] = 0;
     for image in [DynamicImage::ImageRgb8(noise(500, 300)), DynamicImage::ImageRgba8(transparent)] {
         let (bytes, _) = small_enough(image.clone(), None, 60_000).unwrap();
-        let copy = image::load_from_memory(&bytes).unwrap();
+        let copy = raster::load_from_memory(&bytes).unwrap();
         assert!(bytes.len() <= 60_000 && copy.width() < 500 && copy.color() == image.color(), "{}", bytes.len());
         assert!(copy.width() * 3 <= copy.height() * 5, "{} x {}", copy.width(), copy.height());
         let (bytes, _) = small_enough(image.clone(), None, MOST_BYTES).unwrap();
-        assert_eq!(image::load_from_memory(&bytes).unwrap().width(), 500);
+        assert_eq!(raster::load_from_memory(&bytes).unwrap().width(), 500);
     }
     // Many bytes and many pixels.
     let mut bytes = encoded(&DynamicImage::new_luma8(4200, 1700), ImageFormat::Png);
     bytes.resize(10_000_001, 0);
     let (_, copy) = Folder::new().copied(&bytes, PAD);
-    assert_eq!((copy.width(), copy.height(), copy.color()), (4096, 1658, image::ColorType::L8));
+    assert_eq!((copy.width(), copy.height(), copy.color()), (4096, 1658, raster::ColorType::L8));
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn other_formats_become_jpeg_and_small_ones_are_enlarged_when_asked() {
     let leave = folder.copy(&small, &folder.copies(PAD, Small::Leave));
     assert_eq!(leave, Err(Reason::Unfit(Unfit::TooSmall(100, 150))));
     let enlarged = folder.copy(&small, &folder.copies(PAD, Small::Enlarge)).unwrap();
-    assert_eq!(image::image_dimensions(enlarged).unwrap(), (300, 450));
+    assert_eq!(raster::image_dimensions(enlarged).unwrap(), (300, 450));
 }
 
 #[test]

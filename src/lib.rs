@@ -27,7 +27,7 @@
 //! | 0 | `domain` |
 //! | 1 | `pace` |
 //! | 2 | `manifest` `catalogue` `image` `store` `gateway` `sink` `simulator` (which uses only `pace`: it is an independent witness) |
-//! | 3 | `plan` `ledger` |
+//! | 3 | `plan` `ledger` `scan` |
 //! | 4 | `pipeline` `report` |
 //! | 5 | `config` |
 //! | 6 | `cli` |
@@ -63,6 +63,8 @@
 //! - **budget**: what may be paid in all runs of a batch.
 //! - **handle**: where a remote said that a task is to be asked for.
 //! - **run**: one process working on a ledger.
+//! - **fit**: an image that the remote will take, as far as can be told from here; else it is **unfit**.
+//! - **fit copy**: what `scan` makes of an unfit image, or of one that is stored turned.
 //! - **notice**: something worth telling while a run is on.
 
 pub mod catalogue;
@@ -77,6 +79,7 @@ pub mod pace;
 pub mod pipeline;
 pub mod plan;
 pub mod report;
+pub mod scan;
 pub mod simulator;
 pub mod sink;
 pub mod store;

@@ -9,15 +9,15 @@ const LEVELS: [&[&str]; 7] = [
     &["domain"],
     &["pace"],
     &["manifest", "catalogue", "image", "store", "gateway", "sink", "simulator"],
-    &["plan", "ledger"],
+    &["plan", "ledger", "scan"],
     &["pipeline", "report"],
     &["serve", "config"],
     &["cli"],
 ];
 
 /// Which crate may appear where.
-const CRATES: [(&str, &[&str]); 12] = [
-    ("csv", &["catalogue/", "manifest/", "report/"]),
+const CRATES: [(&str, &[&str]); 13] = [
+    ("csv", &["catalogue/", "manifest/", "report/", "scan/"]),
     ("clap", &["cli/"]),
     ("comfy_table", &["cli/", "report/"]),
     ("governor", &["pace/"]),
@@ -29,6 +29,7 @@ const CRATES: [(&str, &[&str]); 12] = [
     ("indicatif", &["cli/"]),
     ("toml", &["config/"]),
     ("imagesize", &["image/", "simulator/"]),
+    ("raster", &["scan/"]),
 ];
 
 /// The longest that a file may be, tests apart.

@@ -4,6 +4,7 @@
 mod doctor;
 mod money;
 mod report;
+mod scan;
 mod shared;
 mod simulate;
 
@@ -16,6 +17,7 @@ use crate::config::{Key, Layer};
 pub(crate) use doctor::Doctor;
 pub(crate) use money::{Receipt, Rescue};
 pub(crate) use report::Report;
+pub(crate) use scan::{Colour, Fit, PairBy, Scan};
 use shared::{Output, Pacing, Remote};
 pub(crate) use simulate::Simulate;
 
@@ -141,6 +143,20 @@ Examples:
   nightreel rescue --adopt --manifest wedding.csv --gateway kling && nightreel run wedding.csv --gateway kling
   nightreel rescue --download found")]
     Rescue(Rescue),
+    /// Make a manifest of a folder of pictures: every image with every scene
+    ///
+    /// Folders are searched whole, but for hidden files, output trees and the folder of --fix. Images that the remote would not
+    /// take have no row and are named; --fix writes fit copies of them. Rows are in natural order; ids come from file names.
+    /// Paths in the manifest are relative to where it lies: to the current folder without --out.
+    ///
+    /// --pair by-name puts together anna-1 and anna-2, anna-a and anna-b, anna-l and anna-r, anna-left and anna-right, within one
+    /// folder; a dot, a space or an underscore will do for the dash; by-order puts together neighbours within one folder.
+    #[command(after_help = "\
+Examples:
+  nightreel scan photos/ --scene balloon_parade --scene snowglobe > wedding.csv
+  nightreel scan 'photos/**/*.jpg' --scene dj_pet --out pets.csv --fix fixed/ --fit crop
+  nightreel scan couples/ --scene hug_pro --pair by-name --out couples.csv")]
+    Scan(Scan),
     /// List the effect scenes that are known, and what they probably cost; asks nobody
     ///
     /// Scenes come and go weekly: one that is not listed can be sent all the same. A price with ~ is a guess.
@@ -331,6 +347,7 @@ impl Cli {
             | Verb::Retry(_)
             | Verb::Verify(_)
             | Verb::Report(_)
+            | Verb::Scan(_)
             | Verb::Scenes(_)
             | Verb::Explain(_)
             | Verb::Simulate(_) => {}

@@ -59,6 +59,7 @@ fn start(cli: &Cli) -> Result<Exit, Failure> {
         | Verb::Receipt(_)
         | Verb::Report(_)
         | Verb::Rescue(_)
+        | Verb::Scan(_)
         | Verb::Scenes(_)
         | Verb::Explain(_) => match unsettled.into_iter().next() {
             Some(first) => return Err(first.error.into()),
@@ -95,6 +96,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
             Verb::Receipt(receipt) => commands::receipt::receipt(receipt, global, settings).await,
             Verb::Report(report) => commands::report::report(report, global, settings).await,
             Verb::Rescue(rescue) => commands::rescue::rescue(rescue, global, settings).await,
+            Verb::Scan(scan) => commands::scan::scan(scan, global, settings).await,
             Verb::Scenes(scenes) => commands::scenes::scenes(scenes, global),
             Verb::Explain(explain) => commands::explain::explain(explain, global),
             Verb::Doctor(doctor) => commands::doctor::doctor(doctor, global, settings, unsettled).await,
@@ -111,6 +113,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
         | Verb::Receipt(_)
         | Verb::Report(_)
         | Verb::Rescue(_)
+        | Verb::Scan(_)
         | Verb::Scenes(_)
         | Verb::Explain(_)
         | Verb::Doctor(_) => {

@@ -15,6 +15,7 @@ mod lost;
 mod manifests;
 mod receipt;
 mod rescue;
+mod scan;
 mod scenes;
 mod signals;
 mod support;

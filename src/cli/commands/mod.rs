@@ -12,6 +12,7 @@ pub(super) mod rescue;
 pub(super) mod resolve;
 pub(super) mod retry;
 pub(super) mod run;
+pub(super) mod scan;
 pub(super) mod scenes;
 mod session;
 pub(super) mod simulate;

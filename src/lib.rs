@@ -26,7 +26,7 @@
 //! |---|---|
 //! | 0 | `domain` |
 //! | 1 | `pace` |
-//! | 2 | `manifest` `catalogue` `image` `store` `gateway` `sink` `simulator` (which uses only `pace`: it is an independent witness) |
+//! | 2 | `manifest` `catalogue` `image` `store` `gateway` `sink` `notify` `simulator` (which uses only `pace`: it is an independent witness) |
 //! | 3 | `plan` `ledger` |
 //! | 4 | `pipeline` `report` |
 //! | 5 | `config` |
@@ -61,6 +61,7 @@
 //! - **budget**: what may be paid in all runs of a batch.
 //! - **handle**: where a remote said that a task is to be asked for.
 //! - **run**: one process working on a ledger.
+//! - **shift**: the hours of one run: from when on it may send, and when it ends.
 //! - **notice**: something worth telling while a run is on.
 
 pub mod catalogue;
@@ -71,6 +72,7 @@ pub mod gateway;
 pub mod image;
 pub mod ledger;
 pub mod manifest;
+pub mod notify;
 pub mod pace;
 pub mod pipeline;
 pub mod plan;

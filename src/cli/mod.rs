@@ -7,6 +7,7 @@ mod failure;
 mod log;
 mod progress;
 mod signals;
+mod telling;
 mod terminal;
 mod wiring;
 
@@ -59,6 +60,7 @@ fn start(cli: &Cli) -> Result<Exit, Failure> {
         | Verb::Receipt(_)
         | Verb::Rescue(_)
         | Verb::Scenes(_)
+        | Verb::Schedule(_)
         | Verb::Explain(_) => match unsettled.into_iter().next() {
             Some(first) => return Err(first.error.into()),
             None => Vec::new(),
@@ -83,8 +85,10 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
     let global = &cli.global;
     let quick = async {
         match &cli.verb {
-            Verb::Run(run) => commands::run::run(run, global, settings, signals).await,
-            Verb::Collect(_) => commands::collect::collect(global, settings, signals).await,
+            Verb::Run(run) => telling::of(settings, signals, commands::run::run(run, global, settings, signals)).await,
+            Verb::Collect(_) => {
+                telling::of(settings, signals, commands::collect::collect(global, settings, signals)).await
+            }
             Verb::Simulate(simulate) => commands::simulate::simulate(simulate, global, signals).await,
             Verb::Check(check) => commands::check::check(check, global, settings).await,
             Verb::Status(status) => commands::status::status(status, global, settings).await,
@@ -94,6 +98,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
             Verb::Receipt(receipt) => commands::receipt::receipt(receipt, global, settings).await,
             Verb::Rescue(rescue) => commands::rescue::rescue(rescue, global, settings).await,
             Verb::Scenes(scenes) => commands::scenes::scenes(scenes, global),
+            Verb::Schedule(schedule) => commands::schedule::schedule(schedule, global, settings),
             Verb::Explain(explain) => commands::explain::explain(explain, global),
             Verb::Doctor(doctor) => commands::doctor::doctor(doctor, global, settings, unsettled).await,
         }
@@ -110,6 +115,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
         | Verb::Rescue(_)
         | Verb::Scenes(_)
         | Verb::Explain(_)
+        | Verb::Schedule(_)
         | Verb::Doctor(_) => {
             tokio::select! {
                 outcome = quick => outcome,

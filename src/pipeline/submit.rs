@@ -1,7 +1,7 @@
 //! The submit stage: planned jobs become requests. The only place from which a request that may be paid leaves.
 //!
 //! It never repeats a request by itself: what certainly made nothing goes back to the ledger with a due time, and what
-//! is in doubt is the reconcile stage's. Each account has a stage of its own; a slot is never held while there is nothing
+//! is in doubt is the reconcile stage's. What would hardly end within the run's hours is not sent. Each account has a stage of its own; a slot is never held while there is nothing
 //! to send.
 
 use std::sync::Arc;
@@ -140,10 +140,12 @@ impl Stage {
         &self.shared.lanes[self.place]
     }
 
-    /// When the account may send something, unless something happens; never while the gate is closed or it is paused.
+    /// When the account may send something, unless something happens: not before the run's hours, and never while the gate
+    /// is closed or it is paused.
     fn not_before(&self) -> Timestamp {
         let open = matches!(*self.gate.borrow(), Gate::Open(_));
-        if open && !self.lane().is_paused() { self.not_before } else { Timestamp::MAX }
+        let opens = self.shared.settings.shift.opens;
+        if open && !self.lane().is_paused() { self.not_before.max(opens) } else { Timestamp::MAX }
     }
 
     /// With a slot in hand: the next job that may be sent now, and its price, which is reserved.
@@ -163,6 +165,12 @@ impl Stage {
             let Some(job) = due.jobs.into_iter().next() else {
                 return Ok(Next::Nothing(due.next_at.unwrap_or(Timestamp::MAX)));
             };
+            if !shared.is_in_time(lane) {
+                store.release(job.id);
+                self.tell_too_late();
+                // Whatever ends sooner than expected makes itself heard.
+                return Ok(Next::Nothing(Timestamp::MAX));
+            }
             if !shared.guard.admit(&job, shared.now()) {
                 store.release(job.id);
                 continue;
@@ -185,6 +193,14 @@ impl Stage {
                     shared.guard.too_dear(self.place, &job);
                 }
             }
+        }
+    }
+
+    fn tell_too_late(&self) {
+        let (shared, lane) = (&self.shared, self.lane());
+        if lane.first_too_late() {
+            let ends = shared.settings.shift.ends;
+            shared.tell(Notice::TooLate { account: shared.called(lane), ends });
         }
     }
 
@@ -215,6 +231,9 @@ impl Stage {
             }
         };
         self.limiter.ready().await;
+        if !shared.is_in_time(lane) {
+            return Ok(false);
+        }
         let now = shared.now();
         let extra = self.throttle.extra(lane.settings.interval, now);
         if !extra.is_zero() {

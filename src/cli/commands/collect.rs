@@ -1,6 +1,7 @@
 //! `nightreel collect`: fetches what is paid for, from the ledger alone. Submits nothing.
 
 use crate::config::Settings;
+use crate::pace::Shift;
 use crate::pipeline::Gate;
 
 use super::super::args::Global;
@@ -14,5 +15,5 @@ pub(in crate::cli) async fn collect(global: &Global, settings: &Settings, signal
     let opened = wiring::must_open(settings)?;
     let remotes = wiring::remotes(settings, &opened).await?;
     let decide = async { Ok(Decision { gate: Gate::Closed, changed: 0 }) };
-    session::drive(&opened, remotes, settings, global, signals, decide).await
+    session::drive(&opened, remotes, settings, Shift::default(), global, signals, decide).await
 }

@@ -1,5 +1,7 @@
 //! `nightreel run`: collects what is paid, checks the manifest whole, submits what is left, collects it.
 
+use jiff::tz::TimeZone;
+
 use crate::config::Settings;
 use crate::pipeline::Gate;
 
@@ -40,5 +42,6 @@ pub(in crate::cli) async fn run(
         }
         Ok(Decision { gate: Gate::Open(Some(admitted.batch)), changed: admitted.conflicts })
     };
-    session::drive(&opened, remotes, settings, global, signals, decide).await
+    let shift = settings.hours.shift(opened.clock.now(), &TimeZone::system());
+    session::drive(&opened, remotes, settings, shift, global, signals, decide).await
 }

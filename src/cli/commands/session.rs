@@ -2,13 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::Settings;
 use crate::domain::{AccountName, BatchId, Currency, Price};
 use crate::gateway::PauseReason;
+use crate::notify::Beat;
+use crate::pace::Shift;
 use crate::pipeline::{self, Ended, Gate, KeptBy, LeftBehind, Outcome, Pipeline};
 use crate::report::{self, Show, Summary};
 
@@ -17,11 +21,14 @@ use super::super::exit::Exit;
 use super::super::failure::Failure;
 use super::super::progress::Progress;
 use super::super::signals::Signals;
+use super::super::telling::{self, End, Telling};
 use super::super::terminal;
 use super::super::wiring::{self, Opened, Remotes};
 
 /// How long an interrupted run may take over its documents.
 const HASTE: Duration = Duration::from_secs(1);
+/// An interrupted run has told its end this long after the signal, or leaves it.
+const IN_TIME: Duration = Duration::from_millis(9500);
 
 /// What was decided about submitting.
 #[derive(Debug)]
@@ -48,6 +55,7 @@ pub(super) async fn drive(
     opened: &Opened,
     remotes: Remotes,
     settings: &Settings,
+    shift: Shift,
     global: &Global,
     signals: &Signals,
     decide: impl Future<Output = Result<Decision, Failure>>,
@@ -59,18 +67,23 @@ pub(super) async fn drive(
         deadline: settings.deadline,
         downloads: settings.downloads,
         caution: settings.caution,
+        shift,
         budget: budget(settings, remotes.lanes.iter().map(|lane| &lane.prices.currency))?,
     };
     let names: Vec<AccountName> = remotes.lanes.iter().map(|lane| lane.account.name.clone()).collect();
     let before = opened.store.tally(None).await?;
-    let trees = std::sync::Arc::clone(&parts.trees);
+    let trees = Arc::clone(&parts.trees);
     let (pipeline, control) = Pipeline::prepare(parts, wanted, Gate::Undecided).await?;
     let progress = Progress::start(global, control.listen(), opened.clock.clone());
+    let telling = Telling::start(settings, opened, control.listen());
     let running = tokio::spawn(pipeline.run());
+    let stopped_at = Arc::new(OnceLock::new());
     let stop = tokio::spawn({
         let (signals, control) = (signals.clone(), control.clone());
+        let (clock, stopped_at) = (opened.clock.clone(), Arc::clone(&stopped_at));
         async move {
             signals.first().await;
+            stopped_at.get_or_init(|| clock.now());
             control.stop();
         }
     });
@@ -98,10 +111,21 @@ pub(super) async fn drive(
         forget_results(opened).await?;
     }
     if let Some(failure) = rejected {
+        telling.rest().await;
         return Err(failure);
     }
     let closing = Close { opened, settings, global, scope, decision: &decision, outcome: &outcome, names: &names };
-    closing.tell(after.submissions.saturating_sub(before.submissions)).await
+    let end = closing.tell(after.submissions.saturating_sub(before.submissions)).await?;
+    let exit = end.exit;
+    telling.ended(end, patience_after(stopped_at.get().copied(), opened.clock.now())).await;
+    Ok(exit)
+}
+
+/// How long telling of the end may take: less where the run must end soon after a signal.
+fn patience_after(stopped_at: Option<Timestamp>, now: Timestamp) -> Duration {
+    let Some(stopped_at) = stopped_at else { return telling::PATIENCE };
+    let since = Duration::try_from(now.duration_since(stopped_at)).unwrap_or_default();
+    IN_TIME.saturating_sub(since)
 }
 
 /// The budget in the currency of the accounts, which must have one in common.
@@ -131,7 +155,7 @@ struct Close<'a> {
 
 impl Close<'_> {
     /// Tells how things stand and what the end means.
-    async fn tell(&self, sent: u64) -> Result<Exit, Failure> {
+    async fn tell(&self, sent: u64) -> Result<End, Failure> {
         let store = self.opened.store.as_ref();
         let mut summary = Summary::gather(store, self.scope, Show::First).await?;
         for other in store.accounts().await?.into_iter().filter(|other| !self.names.contains(&other.name)) {
@@ -165,10 +189,12 @@ impl Close<'_> {
                 "{rows} rows changed after they were submitted and were not sent again (--resubmit-changed does)\n"
             ));
         }
-        if let Some(words) = words.filter(|_| !self.global.json) {
+        if let Some(words) = words.as_ref().filter(|_| !self.global.json) {
             terminal::err(&format!("{words}\n"));
         }
-        Ok(exit)
+        let well = exit == Exit::Done || (exit == Exit::Interrupted && self.outcome.ended != Ended::Interrupted);
+        let beat = if well { Beat::Success } else { Beat::Fail };
+        Ok(End { exit, beat, line: summary.line(), words })
     }
 
     /// What the end means: the exit code, a word for programs, a line for people.
@@ -183,7 +209,7 @@ impl Close<'_> {
                 let words = "interrupted: the same command goes on".to_owned();
                 return (Exit::Interrupted, "interrupted", Some(words));
             }
-            Ended::Finished => {}
+            Ended::Finished | Ended::TimeUp => {}
         }
         let kept = |by: fn(&KeptBy) -> bool| {
             outcome.left.iter().filter(|left| by(&left.kept_by)).map(|left| left.rows).sum::<u64>()
@@ -197,6 +223,12 @@ impl Close<'_> {
             return (exit, "paused", Some(said.join("\n")));
         }
         let tally = &summary.tally;
+        let unsent = kept(|by| matches!(by, KeptBy::Hours));
+        let paid = if outcome.ended == Ended::TimeUp { tally.submitting + tally.waiting + tally.ready } else { 0 };
+        if unsent + paid > 0 {
+            let words = format!("the time is up: {unsent} rows are left to send, {paid} to collect");
+            return (Exit::Interrupted, "time is up", Some(words));
+        }
         if kept(|by| matches!(by, KeptBy::Budget)) > 0 {
             return (Exit::Budget, "budget reached", None);
         }
@@ -224,6 +256,10 @@ impl Close<'_> {
             }
             Exit::Empty => next.push("top the account up, then run the same command again".to_owned()),
             Exit::Budget => next.push("the same command with a larger --budget".to_owned()),
+            Exit::Interrupted if self.outcome.ended == Ended::TimeUp => {
+                next.push("run the same command again, in the next night".to_owned());
+                next.push(format!("nightreel collect{state}   (only fetches what is paid; sends nothing)"));
+            }
             Exit::Interrupted | Exit::Unwritable => next.push("run the same command again".to_owned()),
             Exit::Done | Exit::Internal | Exit::Usage | Exit::Failed | Exit::Held | Exit::Locked | Exit::Rejected => {}
         }
@@ -264,6 +300,7 @@ fn notes(outcome: &Outcome) -> Vec<String> {
                 ));
             }
             KeptBy::Budget => notes.push(format!("the budget kept {rows} rows of {scene} back, about {worth}")),
+            KeptBy::Hours => notes.push(format!("{rows} rows of {scene} would not have been made in time")),
             KeptBy::Accounts if outcome.ended == Ended::Finished => {
                 notes.push(format!("{rows} rows of {scene} wait for an account that can send them"));
             }

@@ -85,9 +85,11 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
     let global = &cli.global;
     let quick = async {
         match &cli.verb {
-            Verb::Run(run) => telling::of(settings, signals, commands::run::run(run, global, settings, signals)).await,
+            Verb::Run(run) => {
+                telling::of(settings, signals, Box::pin(commands::run::run(run, global, settings, signals))).await
+            }
             Verb::Collect(_) => {
-                telling::of(settings, signals, commands::collect::collect(global, settings, signals)).await
+                telling::of(settings, signals, Box::pin(commands::collect::collect(global, settings, signals))).await
             }
             Verb::Simulate(simulate) => commands::simulate::simulate(simulate, global, signals).await,
             Verb::Check(check) => commands::check::check(check, global, settings).await,

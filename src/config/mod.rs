@@ -156,6 +156,10 @@ pub struct Settings {
     pub log_format: LogFormat,
 }
 
+/// What the hours would have to be.
+const DAYTIME: &str = "a time of day such as 06:00";
+const WINDOW: &str = "two times of day such as 22:00-06:00";
+
 /// What cannot be settled.
 #[derive(Debug)]
 pub struct Unsettled {
@@ -187,8 +191,6 @@ impl Settings {
         let canary = |text: &str| text.parse::<u64>().ok().filter(|rows| *rows <= 1000);
         let canary = find.parse(Key::Canary, canary, "a whole number from 0 to 1000");
         let most_failures = find.parse(Key::MaxFailures, percentage, "a percentage such as 50%, or off");
-        const DAYTIME: &str = "a time of day such as 06:00";
-        const WINDOW: &str = "two times of day such as 22:00-06:00";
         let hours = Hours {
             until: kept(find.parse(Key::Until, |text| text.parse().ok(), DAYTIME), &mut unsettled),
             max_runtime: kept(find.span(Key::MaxRuntime), &mut unsettled),

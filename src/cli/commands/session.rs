@@ -256,9 +256,11 @@ impl Close<'_> {
             }
             Exit::Empty => next.push("top the account up, then run the same command again".to_owned()),
             Exit::Budget => next.push("the same command with a larger --budget".to_owned()),
-            Exit::Interrupted if self.outcome.ended == Ended::TimeUp => {
+            Exit::Interrupted if self.outcome.ended != Ended::Interrupted => {
                 next.push("run the same command again, in the next night".to_owned());
-                next.push(format!("nightreel collect{state}   (only fetches what is paid; sends nothing)"));
+                if summary.tally.open() > summary.tally.planned {
+                    next.push(format!("nightreel collect{state}   (only fetches what is paid; sends nothing)"));
+                }
             }
             Exit::Interrupted | Exit::Unwritable => next.push("run the same command again".to_owned()),
             Exit::Done | Exit::Internal | Exit::Usage | Exit::Failed | Exit::Held | Exit::Locked | Exit::Rejected => {}

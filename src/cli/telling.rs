@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -19,7 +20,9 @@ use super::terminal;
 use super::wiring::Opened;
 
 /// How long the end of a run may wait for what is told of it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// An interrupted run has told its end this long after the signal, or leaves it.
+const IN_TIME: Duration = Duration::from_millis(9500);
 /// The same where a signal asked for an end already.
 const HASTE: Duration = Duration::from_secs(1);
 /// How often one kind of thing is told while a run is on; the end tells the rest.
@@ -69,8 +72,9 @@ impl Telling {
         Self { at_work, clock }
     }
 
-    /// Tells how the run ended, for `patience` at the most.
-    pub(super) async fn ended(self, end: End, patience: Duration) {
+    /// Tells how the run ended, in the time that is left for that after a signal at `stopped_at`.
+    pub(super) async fn ended(self, end: End, stopped_at: Option<Timestamp>) {
+        let patience = patience_after(stopped_at, self.clock.now());
         let Some(AtWork { notifier, start, meanwhile }) = self.at_work else { return };
         let work = async {
             // The start comes before the end; everything else may cross.
@@ -105,6 +109,13 @@ impl End {
         let text = format!("nightreel ended with code {code}: {}{more}", self.line);
         Message { occasion: Occasion::End, text, summary: self.line.clone(), exit_code: Some(code) }
     }
+}
+
+/// How long telling of the end may take: less where the run must end soon after a signal.
+fn patience_after(stopped_at: Option<Timestamp>, now: Timestamp) -> Duration {
+    let Some(stopped_at) = stopped_at else { return PATIENCE };
+    let since = Duration::try_from(now.duration_since(stopped_at)).unwrap_or_default();
+    IN_TIME.saturating_sub(since)
 }
 
 /// Does `work`, and tells of it where it came to nothing. Of a ledger that another run holds nobody is told: that run tells.

@@ -26,7 +26,7 @@
 //! |---|---|
 //! | 0 | `domain` |
 //! | 1 | `pace` |
-//! | 2 | `manifest` `catalogue` `image` `store` `gateway` `sink` `simulator` (which uses only `pace`: it is an independent witness) |
+//! | 2 | `manifest` `catalogue` `image` `store` `gateway` `sink` `notify` `simulator` (which uses only `pace`: it is an independent witness) |
 //! | 3 | `plan` `ledger` `scan` |
 //! | 4 | `pipeline` `report` |
 //! | 5 | `config` |
@@ -65,6 +65,7 @@
 //! - **run**: one process working on a ledger.
 //! - **fit**: an image that the remote will take, as far as can be told from here; else it is **unfit**.
 //! - **fit copy**: what `scan` makes of an unfit image, or of one that is stored turned.
+//! - **shift**: the hours of one run: from when on it may send, and when it ends.
 //! - **notice**: something worth telling while a run is on.
 
 pub mod catalogue;
@@ -75,6 +76,7 @@ pub mod gateway;
 pub mod image;
 pub mod ledger;
 pub mod manifest;
+pub mod notify;
 pub mod pace;
 pub mod pipeline;
 pub mod plan;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LEVELS: [&[&str]; 7] = [
     &["domain"],
     &["pace"],
-    &["manifest", "catalogue", "image", "store", "gateway", "sink", "simulator"],
+    &["manifest", "catalogue", "image", "store", "gateway", "sink", "notify", "simulator"],
     &["plan", "ledger", "scan"],
     &["pipeline", "report"],
     &["serve", "config"],
@@ -21,7 +21,7 @@ const CRATES: [(&str, &[&str]); 13] = [
     ("clap", &["cli/"]),
     ("comfy_table", &["cli/", "report/"]),
     ("governor", &["pace/"]),
-    ("reqwest", &["gateway/", "pipeline/download", "simulator/"]),
+    ("reqwest", &["gateway/", "notify/", "pipeline/download", "simulator/"]),
     ("ring", &["gateway/", "simulator/"]),
     ("rusqlite", &["store/sqlite"]),
     ("axum", &["serve/", "simulator/"]),

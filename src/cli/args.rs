@@ -5,6 +5,7 @@ mod doctor;
 mod money;
 mod report;
 mod scan;
+mod schedule;
 mod shared;
 mod simulate;
 
@@ -18,6 +19,8 @@ pub(crate) use doctor::Doctor;
 pub(crate) use money::{Receipt, Rescue};
 pub(crate) use report::Report;
 pub(crate) use scan::{Colour, Fit, PairBy, Scan};
+pub(crate) use schedule::Schedule;
+use schedule::Shift;
 use shared::{Output, Pacing, Remote};
 pub(crate) use simulate::Simulate;
 
@@ -177,6 +180,12 @@ Examples:
   nightreel doctor
   nightreel doctor wedding.csv --gateway kling && nightreel run wedding.csv --gateway kling")]
     Doctor(Doctor),
+    /// Print a crontab line and a systemd timer that run this manifest every night; installs nothing
+    #[command(after_help = "\
+Examples:
+  nightreel schedule wedding.csv --gateway kling --until 06:00
+  nightreel schedule wedding.csv --gateway kling --at 23:30 --every weekdays --window 23:30-05:00")]
+    Schedule(Schedule),
     /// Serve the simulated remote on loopback, to rehearse a night
     ///
     /// It demands the key in `NIGHTREEL_SIMULATOR_KEY`, or a token signed by `NIGHTREEL_SIMULATOR_ACCESS_KEY` and
@@ -204,6 +213,8 @@ pub(crate) struct Run {
     pub(crate) output: Output,
     #[command(flatten)]
     pacing: Pacing,
+    #[command(flatten)]
+    shift: Shift,
     /// How many of the last tasks may fail before their scene or account is paused, or off [default: 50%]
     #[arg(long, value_name = "PERCENT", help_heading = "Money")]
     max_failures: Option<String>,
@@ -318,18 +329,28 @@ pub(crate) struct Scenes {
     pub(crate) gone: bool,
 }
 
+impl Run {
+    /// Those that are settings.
+    pub(crate) fn flags(&self) -> Vec<(Key, Option<String>)> {
+        let mut flags = self.remote.flags();
+        flags.extend(self.output.flags());
+        flags.extend(self.pacing.flags());
+        flags.extend(self.shift.flags());
+        flags.push((Key::InDoubt, self.in_doubt.clone()));
+        flags.push((Key::MaxFailures, self.max_failures.clone()));
+        flags
+    }
+}
+
 impl Cli {
     /// The flags as a layer of settings.
     pub(crate) fn layer(&self) -> Layer {
         let mut flags = vec![(Key::State, self.global.state.clone()), (Key::LogFormat, self.global.log_format.clone())];
         match &self.verb {
             Verb::Run(run) => {
-                flags.extend(run.remote.flags());
-                flags.extend(run.output.flags());
-                flags.extend(run.pacing.flags());
-                flags.push((Key::InDoubt, run.in_doubt.clone()));
-                flags.push((Key::MaxFailures, run.max_failures.clone()));
+                flags.extend(run.flags());
             }
+            Verb::Schedule(schedule) => flags.extend(schedule.run.flags()),
             Verb::Check(check) => {
                 flags.extend(check.remote.flags());
                 flags.extend(check.pacing.flags());

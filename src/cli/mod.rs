@@ -7,6 +7,7 @@ mod failure;
 mod log;
 mod progress;
 mod signals;
+mod telling;
 mod terminal;
 mod wiring;
 
@@ -61,6 +62,7 @@ fn start(cli: &Cli) -> Result<Exit, Failure> {
         | Verb::Rescue(_)
         | Verb::Scan(_)
         | Verb::Scenes(_)
+        | Verb::Schedule(_)
         | Verb::Explain(_) => match unsettled.into_iter().next() {
             Some(first) => return Err(first.error.into()),
             None => Vec::new(),
@@ -85,8 +87,12 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
     let global = &cli.global;
     let quick = async {
         match &cli.verb {
-            Verb::Run(run) => commands::run::run(run, global, settings, signals).await,
-            Verb::Collect(_) => commands::collect::collect(global, settings, signals).await,
+            Verb::Run(run) => {
+                telling::of(settings, signals, Box::pin(commands::run::run(run, global, settings, signals))).await
+            }
+            Verb::Collect(_) => {
+                telling::of(settings, signals, Box::pin(commands::collect::collect(global, settings, signals))).await
+            }
             Verb::Simulate(simulate) => commands::simulate::simulate(simulate, global, signals).await,
             Verb::Check(check) => commands::check::check(check, global, settings).await,
             Verb::Status(status) => commands::status::status(status, global, settings).await,
@@ -98,6 +104,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
             Verb::Rescue(rescue) => commands::rescue::rescue(rescue, global, settings).await,
             Verb::Scan(scan) => commands::scan::scan(scan, global, settings).await,
             Verb::Scenes(scenes) => commands::scenes::scenes(scenes, global),
+            Verb::Schedule(schedule) => commands::schedule::schedule(schedule, global, settings),
             Verb::Explain(explain) => commands::explain::explain(explain, global),
             Verb::Doctor(doctor) => commands::doctor::doctor(doctor, global, settings, unsettled).await,
         }
@@ -116,6 +123,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
         | Verb::Scan(_)
         | Verb::Scenes(_)
         | Verb::Explain(_)
+        | Verb::Schedule(_)
         | Verb::Doctor(_) => {
             tokio::select! {
                 outcome = quick => outcome,

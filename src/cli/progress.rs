@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::task::JoinHandle;
 
@@ -111,6 +112,11 @@ fn of(account: Option<&String>) -> String {
     account.map_or_else(String::new, |account| format!("{account}: "))
 }
 
+/// An instant as a clock on the wall shows it.
+pub(super) fn local(at: Timestamp) -> String {
+    at.to_zoned_datetime(TimeZone::system()).strftime("%F %H:%M").to_string()
+}
+
 impl View {
     fn new(bars: bool, clock: Clock) -> Self {
         Self { bars: bars.then(Bars::new), clock, told_at: None, told: HashMap::new(), repeated: HashMap::new() }
@@ -119,7 +125,7 @@ impl View {
     fn show(&mut self, notice: &Notice, quiet: bool) {
         match notice {
             Notice::Counted(tally) => self.count(tally, quiet),
-            Notice::Paused { account, words } => {
+            Notice::Paused { account, words, reason: _ } => {
                 self.say(&format!("paused: {}{words}; what is paid is still collected", of(account.as_ref())));
             }
             Notice::ScenePaused { scene, words } => {
@@ -130,6 +136,14 @@ impl View {
             Notice::Stopping => {
                 self.say("stopping: nothing more is submitted, what is paid is recorded; again to stop at once");
             }
+            Notice::NotYet { until } => {
+                self.say(&format!("nothing is sent before {}; what is paid is collected", local(*until)));
+            }
+            Notice::TooLate { account, ends } => {
+                let (of, ends) = (of(account.as_ref()), local(*ends));
+                self.say(&format!("{of}too late to send more; what was sent is collected until {ends}"));
+            }
+            Notice::TimeUp => self.say("the time is up: what is paid is recorded, the rest is left"),
             Notice::Submitted { label } => self.mention(format!("submitted {label}")),
             Notice::Stored { label, file, .. } => self.mention(format!("{label} is in {file}")),
             Notice::Adopted { label } => self.say(&format!("{label}: the remote has it; not sent again")),

@@ -39,6 +39,11 @@ impl Signals {
         self.first.cancelled().await;
     }
 
+    /// Whether an end in order was asked for.
+    pub(super) fn was_heard(&self) -> bool {
+        self.first.is_cancelled()
+    }
+
     /// Ends when an end at once is asked for.
     pub(super) async fn second(&self) {
         self.second.cancelled().await;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{AccountSettings, Settings};
 use crate::domain::{AccountName, BatchName};
@@ -10,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::pace::Clock;
 use crate::pipeline::download::Downloader;
 use crate::pipeline::{LaneSettings, Parts, Trees};
-use crate::plan::{Sender, Senders};
+use crate::plan::{Sender, Senders, USUAL_TASK};
 use crate::simulator::{self, Simulator};
 use crate::sink::{LocalSink, Sink};
 use crate::store::sqlite::SqliteStore;
@@ -120,6 +121,7 @@ pub(super) async fn remotes(settings: &Settings, opened: &Opened) -> Result<Remo
             interval: account.rate.interval(),
             in_flight: account.in_flight,
             min_poll: account.min_poll.unwrap_or_else(|| place.preset.min_poll()),
+            usual_task: usual_task(embedded),
             in_doubt: account.in_doubt,
             weight: account.weight,
             pool: account.pool.clone(),
@@ -182,6 +184,11 @@ pub(super) fn at(account: &Account) -> String {
     let Account { name, gateway, base_url, .. } = account;
     let place = if base_url.is_empty() { String::new() } else { format!(" --base-url {base_url}") };
     format!("--gateway {gateway}{place} --account {:?}", name.as_str())
+}
+
+/// What a task is taken to need while few were seen.
+fn usual_task(embedded: bool) -> Duration {
+    if embedded { simulator::Settings::default().task_for.1 } else { USUAL_TASK }
 }
 
 /// An account as far as it is known without its key.

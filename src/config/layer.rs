@@ -11,8 +11,9 @@ use super::setting::{Key, Scope};
 
 /// What every variable of nightreel's begins with.
 const PREFIX: &str = "NIGHTREEL_";
-/// Variables that are no settings: the credentials themselves, the file's path, and what is for tests.
-const OTHER_VARIABLES: [&str; 11] = [
+/// Variables that are no settings: the credentials themselves, the file's path, what is for tests, and what a
+/// command of `[notify]` is shown.
+const OTHER_VARIABLES: [&str; 14] = [
     "NIGHTREEL_API_KEY",
     "NIGHTREEL_ACCESS_KEY",
     "NIGHTREEL_SECRET_KEY",
@@ -24,6 +25,9 @@ const OTHER_VARIABLES: [&str; 11] = [
     "NIGHTREEL_SIMULATOR_ACCOUNT_TOKEN",
     "NIGHTREEL_SIMULATOR_WEBHOOK_SECRET",
     "NIGHTREEL_KILL_AFTER_EVENT",
+    "NIGHTREEL_EVENT",
+    "NIGHTREEL_SUMMARY",
+    "NIGHTREEL_EXIT_CODE",
 ];
 /// Where prices of scenes stand.
 const SCENE_PRICES: &str = "prices.scenes.";
@@ -44,13 +48,14 @@ pub enum LayerError {
         source: std::io::Error,
     },
     /// The file is not TOML.
-    #[error("{path}: the configuration is not valid TOML")]
+    #[error("{path}: the configuration is not valid TOML: line {line}: {why}")]
     NotToml {
         /// The file.
         path: PathBuf,
-        /// Where and why.
-        #[source]
-        source: Box<toml::de::Error>,
+        /// Which line.
+        line: usize,
+        /// Why; without the line itself, which may hold an address that is a secret.
+        why: String,
     },
     /// A name that means nothing.
     #[error("{origin}: {found:?} is not a setting{}", meant.as_ref().map_or_else(String::new, |meant| format!("; did you mean {meant:?}?")))]
@@ -127,9 +132,13 @@ impl Layer {
     pub fn from_file(path: &Path) -> Result<Self, LayerError> {
         let read = std::fs::read_to_string(path);
         let text = read.map_err(|source| LayerError::Unreadable { path: path.to_path_buf(), source })?;
-        let not_toml = |source| LayerError::NotToml { path: path.to_path_buf(), source: Box::new(source) };
-        let table = DeTable::parse(&text).map_err(not_toml)?;
         let source = Source { path, text: &text };
+        let not_toml = |error: toml::de::Error| LayerError::NotToml {
+            path: path.to_path_buf(),
+            line: source.line(error.span().map_or(0, |span| span.start)),
+            why: error.message().to_owned(),
+        };
+        let table = DeTable::parse(&text).map_err(not_toml)?;
         let mut layer = Self::default();
         for (name, value) in table.get_ref() {
             match value.get_ref() {
@@ -235,8 +244,12 @@ struct Source<'a> {
 impl Source<'_> {
     /// The file and the line of the byte at `at`.
     fn place(&self, at: usize) -> String {
-        let line = self.text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
-        format!("{}:{line}", self.path.display())
+        format!("{}:{}", self.path.display(), self.line(at))
+    }
+
+    /// The line of the byte at `at`, from 1.
+    fn line(&self, at: usize) -> usize {
+        self.text.get(..at).map_or(1, |before| before.matches('\n').count() + 1)
     }
 }
 

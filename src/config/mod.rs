@@ -4,6 +4,7 @@
 mod account;
 mod find;
 mod layer;
+mod notify;
 mod secret;
 mod setting;
 
@@ -13,6 +14,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::domain::{AccountName, Money};
+use crate::notify::Settings as NotifySettings;
+use crate::pace::Hours;
 use crate::pipeline::Caution;
 
 pub use account::AccountSettings;
@@ -38,6 +41,16 @@ pub enum ConfigError {
         value: String,
         /// What would be accepted.
         expected: String,
+    },
+    /// A value is not valid, and must not be shown.
+    #[error("{origin}: what is set for {key} is not valid: {expected}")]
+    Hidden {
+        /// Where it stands.
+        origin: String,
+        /// Which setting.
+        key: &'static str,
+        /// What would be accepted.
+        expected: &'static str,
     },
     /// A key cannot be used.
     #[error("the key cannot be used")]
@@ -87,7 +100,11 @@ impl ConfigError {
                 Some("unset one: NIGHTREEL_API_KEY, or NIGHTREEL_ACCESS_KEY and NIGHTREEL_SECRET_KEY".to_owned())
             }
             Self::HalfAPair { .. } => Some("set both, or use an API key, which needs no second half".to_owned()),
-            Self::Layer(_) | Self::Value { .. } | Self::NoName { .. } | Self::NoGateway { .. } => None,
+            Self::Layer(_)
+            | Self::Value { .. }
+            | Self::Hidden { .. }
+            | Self::NoName { .. }
+            | Self::NoGateway { .. } => None,
         }
     }
 }
@@ -131,9 +148,17 @@ pub struct Settings {
     pub caution: Caution,
     /// The most that may be paid in all runs of a batch. Default: no such limit.
     pub budget: Option<Money>,
+    /// The hours that a run may use. Default: all.
+    pub hours: Hours,
+    /// Whom a run tells. Default: nobody.
+    pub notify: NotifySettings,
     /// How logs are written. Default text.
     pub log_format: LogFormat,
 }
+
+/// What the hours would have to be.
+const DAYTIME: &str = "a time of day such as 06:00";
+const WINDOW: &str = "two times of day such as 22:00-06:00";
 
 /// What cannot be settled.
 #[derive(Debug)]
@@ -166,7 +191,14 @@ impl Settings {
         let canary = |text: &str| text.parse::<u64>().ok().filter(|rows| *rows <= 1000);
         let canary = find.parse(Key::Canary, canary, "a whole number from 0 to 1000");
         let most_failures = find.parse(Key::MaxFailures, percentage, "a percentage such as 50%, or off");
+        let hours = Hours {
+            until: kept(find.parse(Key::Until, |text| text.parse().ok(), DAYTIME), &mut unsettled),
+            max_runtime: kept(find.span(Key::MaxRuntime), &mut unsettled),
+            window: kept(find.parse(Key::Window, |text| text.parse().ok(), WINDOW), &mut unsettled),
+        };
         let settings = Self {
+            hours,
+            notify: notify::settle(&find, &accounts, &mut unsettled),
             accounts,
             tables: account::tables(layers),
             out: text(Key::Out, "videos").into(),

@@ -81,4 +81,12 @@ settings! {
     MaxFailures "max_failures" Run,
     Budget "budget" Run,
     LogFormat "log_format" Run,
+    Until "until" Run,
+    MaxRuntime "max_runtime" Run,
+    Window "window" Run,
+    NotifyUrl "notify.url" Run,
+    NotifyKind "notify.kind" Run,
+    NotifyPing "notify.ping" Run,
+    NotifyCommand "notify.command" Run,
+    NotifyOn "notify.on" Run,
 }

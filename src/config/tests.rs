@@ -45,6 +45,11 @@ fn a_wrong_value_is_told_with_its_place_and_what_would_be_accepted() {
         ("in_doubt = \"pray\"", "hold or resend"),
         ("[capabilities]\nfind = \"maybe\"", "true or false"),
         ("budget = \"much\"", "12.50"),
+        ("until = \"dawn\"", "06:00"),
+        ("window = \"22:00\"", "22:00-06:00"),
+        ("max_runtime = \"long\"", "24h"),
+        ("[notify]\nkind = \"pigeon\"", "json, slack or ntfy"),
+        ("[notify]\non = \"end,dawn\"", "end, pause and failures"),
         ("canary = -1", "0 to 1000"),
         ("max_failures = \"all\"", "or off"),
         ("[prices.scenes]\nhug = \"free\"", "0.28"),
@@ -117,6 +122,18 @@ fn some_accounts_can_be_chosen_and_a_missing_credential_is_told_without_guessing
     assert_eq!(choose("spare").unwrap().accounts.len(), 1);
     assert_eq!(choose("direct, spare").unwrap().accounts.len(), 2);
     assert!(choose("spear").unwrap_err().to_string().contains("one of direct, spare"));
+}
+
+#[test]
+fn an_address_that_is_none_is_not_repeated() {
+    let error = Settings::settle(&[file("[notify]\nping = \"recognisable\"").unwrap()]).unwrap_err().to_string();
+    assert!(error.contains("nightreel.toml:2: what is set for notify.ping") && !error.contains("recog"), "{error}");
+    let broken = file("out = \"videos\"\n[notify]\nping = https://recognisable\n").unwrap_err().to_string();
+    assert!(broken.contains("line 3") && !broken.contains("recog"), "{broken}");
+    let settings = Settings::settle(&[file(ACCOUNTS).unwrap()]).unwrap();
+    for secret in ["NIGHTREEL_TEST_SECRET", "NIGHTREEL_API_KEY", "NIGHTREEL_NOTIFY_URL"] {
+        assert!(settings.notify.withheld.iter().any(|withheld| withheld == secret), "{secret}");
+    }
 }
 
 #[test]

@@ -1,9 +1,10 @@
-//! Everything about time: the clock, the limiter on that clock, backoff, and how long tasks are expected to take.
+//! Everything about time: the clock, the hours of a run, the limiter on that clock, backoff, and how long tasks are expected to take.
 //! Nothing else may wait.
 
 mod backoff;
 mod clock;
 mod expectation;
+mod hours;
 mod limiter;
 mod rate;
 mod throttle;
@@ -11,6 +12,7 @@ mod throttle;
 pub use backoff::Backoff;
 pub use clock::Clock;
 pub use expectation::Expectation;
+pub use hours::{Hours, NotATime, Shift, TimeOfDay, Window};
 pub use limiter::Limiter;
 pub use rate::{NotARate, Rate};
 pub use throttle::Throttle;

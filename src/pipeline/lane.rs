@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
 use crate::catalogue::PriceTable;
 use crate::domain::AccountName;
 use crate::gateway::{Gateway, Pause};
-use crate::pace::Expectation;
+use crate::pace::{Expectation, Shift};
 use crate::store::Account;
 
 use super::InDoubt;
@@ -33,6 +34,8 @@ pub struct LaneSettings {
     pub in_flight: usize,
     /// The shortest span between two questions about one task. Default 2 s.
     pub min_poll: Duration,
+    /// What a task is taken to need while few were seen; for the run's end only.
+    pub usual_task: Duration,
     /// What becomes of a row in doubt that cannot be looked up, or is absent where a second request could be paid.
     pub in_doubt: InDoubt,
     /// Its share of the rows that several accounts could send at the same moment; at least 1.
@@ -52,6 +55,8 @@ pub(super) struct Lane {
     expectation: Mutex<Expectation>,
     /// Why it sends nothing more in this run.
     pub(super) pause: watch::Sender<Option<Pause>>,
+    /// It was told that it is too late to send more.
+    too_late: AtomicBool,
     /// How many questions in a row the remote refused to answer.
     denials: AtomicU32,
     /// The remote knew a task that was made before this run: it is the account that the ledger means.
@@ -72,6 +77,7 @@ impl Lane {
             slots,
             expectation: Mutex::new(expectation),
             pause: watch::Sender::new(None),
+            too_late: AtomicBool::new(false),
             denials: AtomicU32::new(0),
             known: AtomicBool::new(false),
             strange: AtomicU32::new(0),
@@ -94,6 +100,22 @@ impl Lane {
     /// What is known of how long its tasks take.
     pub(super) fn expectation(&self) -> MutexGuard<'_, Expectation> {
         self.expectation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until when a task may be sent that is to be made and fetched before the run ends: nine of ten need no longer, with a
+    /// quarter of that again and two questions' time to learn of it and to fetch it.
+    pub(super) fn sends_until(&self, shift: &Shift) -> Timestamp {
+        if shift.ends == Timestamp::MAX {
+            return Timestamp::MAX;
+        }
+        let made = self.expectation().usually_within(self.settings.usual_task);
+        let needs = made + made / 4 + 2 * self.settings.min_poll;
+        shift.ends.checked_sub(needs).unwrap_or(Timestamp::MIN)
+    }
+
+    /// Whether it is said for the first time that it is too late to send more.
+    pub(super) fn first_too_late(&self) -> bool {
+        !self.too_late.swap(true, Ordering::Relaxed)
     }
 
     /// The remote refused a question.

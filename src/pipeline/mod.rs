@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use crate::domain::{AccountName, BatchId, Price};
 use crate::gateway::Pause;
+use crate::pace::Shift;
 
 pub use guard::Caution;
 pub use lane::LaneSettings;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub downloads: usize,
     /// When scenes and accounts are paused.
     pub caution: Caution,
+    /// When something may be sent, and when the run ends. Default: without limits.
+    pub shift: Shift,
     /// The most that may be paid in all runs of the batch; in the currency of all accounts. Default: no such limit.
     pub budget: Option<Price>,
 }
@@ -78,6 +81,8 @@ pub enum Ended {
     Finished,
     /// It was told to stop; the ledger goes on from here.
     Interrupted,
+    /// Its hours were over; the ledger goes on from here.
+    TimeUp,
     /// Videos cannot be stored until a person acts.
     SinkStopped(String),
 }
@@ -90,7 +95,7 @@ pub struct Outcome {
     /// Accounts that cannot go on until a person acts; what they were paid for was collected as far as possible.
     pub pauses: Vec<(AccountName, Pause)>,
     /// Rows that were left planned, by what kept them; those of no scene that was paused count as kept by the budget where
-    /// it kept any, else by the accounts.
+    /// it kept any, else by the run's hours where they kept an account, else by the accounts.
     pub left: Vec<LeftBehind>,
     /// The longest that the rest of a scene waited for its first rows, and of how many scenes the rest did.
     pub waited: Option<(Duration, usize)>,
@@ -116,6 +121,8 @@ pub enum KeptBy {
     Scene(String),
     /// The budget.
     Budget,
+    /// Their tasks would hardly have ended within the run's hours.
+    Hours,
     /// No account could send them.
     Accounts,
 }

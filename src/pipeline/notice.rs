@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use crate::domain::Tally;
+use crate::gateway::PauseReason;
 
 /// One thing worth telling.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +76,8 @@ pub enum Notice {
     Paused {
         /// Which, where there are several.
         account: Option<String>,
+        /// What kind of reason.
+        reason: PauseReason,
         /// Why, and what to do.
         words: String,
     },
@@ -102,6 +105,20 @@ pub enum Notice {
         /// Why.
         words: String,
     },
+    /// Rows wait for the hours in which something may be sent.
+    NotYet {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// An account sends nothing more in this run: a task would hardly end in time. What was sent is still collected.
+    TooLate {
+        /// Which, where there are several.
+        account: Option<String>,
+        /// When the run ends.
+        ends: Timestamp,
+    },
+    /// The run's hours are over.
+    TimeUp,
     /// The run was told to stop.
     Stopping,
     /// Something odd that is told once.

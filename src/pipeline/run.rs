@@ -135,6 +135,7 @@ impl Pipeline {
             Some(ended) = stages.join_next() => joined(ended).unwrap_or(Ok(())),
         };
         let told_to_stop = shared.stop.is_cancelled();
+        let time_up = shared.now() >= shared.settings.shift.ends;
         shared.stop.cancel();
         let drained = shared.clock.within(GRACE, async {
             let mut first = Ok(());
@@ -151,6 +152,7 @@ impl Pipeline {
         let ended = match stopped {
             Some(words) => Ended::SinkStopped(words),
             None if told_to_stop => Ended::Interrupted,
+            None if time_up => Ended::TimeUp,
             None => Ended::Finished,
         };
         let gate = *looked.borrow();
@@ -176,6 +178,7 @@ async fn outcome_of(shared: &Shared, ended: Ended, gate: Gate) -> Result<Outcome
     let pauses = shared.lanes.iter().filter_map(|lane| Some((lane.name().clone(), lane.pause.borrow().clone()?)));
     let closed = shared.guard.paused();
     let dear = shared.guard.has_dear();
+    let too_late = shared.lanes.iter().any(|lane| !lane.is_paused() && !shared.is_in_time(lane));
     let mut left: Vec<LeftBehind> = Vec::new();
     // Only a run that could send leaves anything behind.
     let groups = if let Gate::Open(batch) = gate { store.groups(batch).await? } else { Vec::new() };
@@ -184,6 +187,7 @@ async fn outcome_of(shared: &Shared, ended: Ended, gate: Gate) -> Result<Outcome
         let kept_by = match closed.iter().find(|closed| closed.scene == scene) {
             Some(closed) => KeptBy::Scene(closed.words.clone()),
             None if dear => KeptBy::Budget,
+            None if too_late => KeptBy::Hours,
             None => KeptBy::Accounts,
         };
         let worth = worth(shared, &group);
@@ -206,15 +210,21 @@ fn worth(shared: &Shared, group: &Group) -> Price {
     Price { amount: prices.price(&effect).amount * group.jobs, currency: prices.currency.clone() }
 }
 
-/// Ends when nothing is left that could be done, or the run was told to stop.
+/// Ends when nothing is left that could be done, the run was told to stop, or its hours are over.
 async fn until_idle(shared: &Shared, mut gate: watch::Receiver<Gate>) -> Result<(), RecordError> {
     let store = shared.parts.ledger.store();
     let names: Vec<_> = shared.lanes.iter().map(|lane| lane.name().clone()).collect();
     let mut told = None;
     // What was learned of an end may come a moment after the end itself: idle is what is idle twice.
     let mut idle_before = false;
+    let mut told_to_wait = false;
+    let shift = shared.settings.shift;
     loop {
         if shared.stop.is_cancelled() {
+            return Ok(());
+        }
+        if shared.now() >= shift.ends {
+            shared.tell(Notice::TimeUp);
             return Ok(());
         }
         let standing = *gate.borrow_and_update();
@@ -226,6 +236,10 @@ async fn until_idle(shared: &Shared, mut gate: watch::Receiver<Gate>) -> Result<
         }
         let left = store.left(names.clone(), batch).await?;
         let idle = is_idle(shared, standing, &left);
+        let waits = now < shift.opens && matches!(standing, Gate::Open(_)) && !left.planned.is_empty();
+        if waits && !idle && !std::mem::replace(&mut told_to_wait, true) {
+            shared.tell(Notice::NotYet { until: shift.opens });
+        }
         if idle && idle_before {
             return Ok(());
         }
@@ -239,6 +253,7 @@ async fn until_idle(shared: &Shared, mut gate: watch::Receiver<Gate>) -> Result<
             () = shared.progress.notified() => {}
             changed = gate.changed() => if changed.is_err() { shared.clock.sleep(LOOK).await },
             () = shared.clock.sleep(LOOK) => {}
+            () = shared.clock.sleep_until(shift.ends) => {}
         }
     }
 }
@@ -267,7 +282,7 @@ fn can_be_sent(shared: &Shared, group: &Group) -> bool {
     let scene = (group.batch, group.scene.clone());
     shared.lanes.iter().enumerate().any(|(place, lane)| {
         let may = group.sender.as_ref().is_none_or(|only| only == lane.name());
-        may && !lane.is_paused() && shared.guard.reaches(place, &scene)
+        may && !lane.is_paused() && shared.is_in_time(lane) && shared.guard.reaches(place, &scene)
     })
 }
 

@@ -102,6 +102,12 @@ impl Shared {
         self.lanes.iter().find(|lane| lane.name() == account)
     }
 
+    /// Whether a task that an account sends now, or as soon as it may, will probably be made and fetched before the run ends.
+    pub(super) fn is_in_time(&self, lane: &Lane) -> bool {
+        let shift = &self.settings.shift;
+        self.now().max(shift.opens) <= lane.sends_until(shift)
+    }
+
     /// The present instant.
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
@@ -139,7 +145,8 @@ impl Shared {
             first
         });
         if first {
-            self.tell(Notice::Paused { account: self.called(lane), words: pause.to_string() });
+            let (reason, words) = (pause.reason, pause.to_string());
+            self.tell(Notice::Paused { account: self.called(lane), reason, words });
         }
         self.look_again();
     }

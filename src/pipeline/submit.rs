@@ -1,7 +1,7 @@
 //! The submit stage: planned jobs become requests. The only place from which a request that may be paid leaves.
 //!
 //! It never repeats a request by itself: what certainly made nothing goes back to the ledger with a due time, and what
-//! is in doubt is the reconcile stage's. Each account has a stage of its own; a slot is never held while there is nothing
+//! is in doubt is the reconcile stage's. What would hardly end within the run's hours is not sent. Each account has a stage of its own; a slot is never held while there is nothing
 //! to send.
 
 use std::sync::Arc;
@@ -142,12 +142,14 @@ impl Stage {
         &self.shared.lanes[self.place]
     }
 
-    /// When the account may send something, unless something happens; never while the gate is closed or it is paused. A
-    /// slot and a job are not held while the pace is waited for, but for a moment in which pictures are read.
+    /// When the account may send something, unless something happens: not before the run's hours, and never while the gate
+    /// is closed or it is paused. A slot and a job are not held while the pace is waited for, but for a moment in which
+    /// pictures are read.
     fn not_before(&self) -> Timestamp {
         let open = matches!(*self.gate.borrow(), Gate::Open(_));
         let pace = self.limiter.next_at().checked_sub(LEAD).unwrap_or(Timestamp::MIN);
-        if open && !self.lane().is_paused() { self.not_before.max(pace) } else { Timestamp::MAX }
+        let opens = self.shared.settings.shift.opens;
+        if open && !self.lane().is_paused() { self.not_before.max(pace).max(opens) } else { Timestamp::MAX }
     }
 
     /// With a slot in hand: the next job that may be sent now, and its price, which is reserved.
@@ -167,6 +169,12 @@ impl Stage {
             let Some(job) = due.jobs.into_iter().next() else {
                 return Ok(Next::Nothing(due.next_at.unwrap_or(Timestamp::MAX)));
             };
+            if !shared.is_in_time(lane) {
+                store.release(job.id);
+                self.tell_too_late();
+                // Whatever ends sooner than expected makes itself heard.
+                return Ok(Next::Nothing(Timestamp::MAX));
+            }
             if !shared.guard.admit(lane.name(), &job, shared.now()) {
                 store.release(job.id);
                 continue;
@@ -188,6 +196,14 @@ impl Stage {
                     shared.guard.too_dear(self.place, &job);
                 }
             }
+        }
+    }
+
+    fn tell_too_late(&self) {
+        let (shared, lane) = (&self.shared, self.lane());
+        if lane.first_too_late() {
+            let ends = shared.settings.shift.ends;
+            shared.tell(Notice::TooLate { account: shared.called(lane), ends });
         }
     }
 
@@ -228,7 +244,7 @@ impl Stage {
             return Ok(false);
         }
         self.limiter.ready().await;
-        if lane.is_paused() || shared.guard.is_paused(&scene) {
+        if lane.is_paused() || shared.guard.is_paused(&scene) || !shared.is_in_time(lane) {
             return Ok(false);
         }
         let now = shared.now();

@@ -44,6 +44,7 @@ impl Night {
                 interval: Duration::from_secs(1),
                 in_flight: 2,
                 min_poll: Duration::from_secs(2),
+                usual_task: Duration::from_secs(320),
                 in_doubt: InDoubt::Hold,
                 weight: 1,
                 pool: None,
@@ -56,6 +57,7 @@ impl Night {
             deadline: Duration::from_secs(3600),
             downloads: 1,
             caution: Caution { canary: 0, most_failures: None },
+            shift: crate::pace::Shift::default(),
             budget: None,
         };
         Self { store, gateways, settings }
@@ -63,7 +65,24 @@ impl Night {
 
     /// Runs until nothing is left that could be done.
     async fn run(&self) -> (Outcome, Tally) {
+        let (outcome, tally, _) = self.timed().await;
+        (outcome, tally)
+    }
+
+    /// The same, with the instant at which it ended; it starts at the epoch.
+    async fn timed(&self) -> (Outcome, Tally, Timestamp) {
         let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
+        let (outcome, tally) = self.run_by(clock.clone()).await;
+        (outcome, tally, clock.now())
+    }
+
+    /// When each request for a task was sent, in seconds from the start.
+    async fn sent_at(&self) -> Vec<i64> {
+        let jobs = self.store.jobs(crate::store::Filter::default(), crate::domain::JobId(0), 99).await.unwrap();
+        jobs.iter().filter_map(|job| Some(job.attempt.as_ref()?.started_at.as_second())).collect()
+    }
+
+    async fn run_by(&self, clock: Clock) -> (Outcome, Tally) {
         let parts = Parts {
             ledger: Ledger::new(Arc::clone(&self.store), clock.clone()),
             trees: Arc::new(Trees::new(Arc::clone(&self.store), |out| Arc::new(LocalSink::new(out)))),
@@ -267,4 +286,64 @@ async fn a_short_way_that_leads_nowhere_is_left_for_good() {
     let (_, tally) = night.run().await;
     let many = night.gateways[0].asked().into_iter().filter(|asked| matches!(asked, Asked::Many(_))).count();
     assert!(tally.failed == 6 && many <= 1, "{:?}", night.gateways[0].asked());
+}
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+// While the ledger's own thread works, virtual time runs on: what is told of instants leaves it an hour or two.
+
+#[tokio::test(start_paused = true)]
+async fn what_would_not_be_made_in_time_is_not_sent_and_the_run_ends_when_the_rest_has_ended() {
+    let mut night = Night::new(vec![ScriptedGateway::new(ALL)], 99).await;
+    night.settings.deadline = Duration::from_secs(2000);
+    night.settings.shift.ends = second(100_000);
+    // With a quarter of that again and two questions, nothing may be sent after 49 996 s.
+    night.settings.lanes[0].usual_task = Duration::from_secs(40_000);
+    let (outcome, tally, ended_at) = night.timed().await;
+    let sent = night.sent_at().await;
+    assert!(sent.len() >= 2 && sent.iter().all(|at| *at <= 57_000), "{sent:?}");
+    assert_eq!((outcome.ended, tally.waiting + tally.submitting), (Ended::Finished, 0));
+    assert!(ended_at < second(100_000), "{ended_at}");
+    let [left] = outcome.left.as_slice() else { panic!("{:?}", outcome.left) };
+    assert_eq!((&left.kept_by, left.rows), (&KeptBy::Hours, 99 - sent.len() as u64));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_time_is_up_ends_then_and_leaves_what_is_paid_where_it_is() {
+    let mut night = Night::new(vec![ScriptedGateway::new(ALL)], 5).await;
+    night.settings.deadline = Duration::from_secs(1_000_000);
+    night.settings.shift.ends = second(30_000);
+    let (outcome, tally, ended_at) = night.timed().await;
+    assert_eq!((outcome.ended, tally.waiting, tally.planned), (Ended::TimeUp, 2, 3));
+    assert!(ended_at >= second(30_000), "{ended_at}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_its_hours_a_run_collects_and_sends_nothing() {
+    let mut night = Night::new(vec![failing(9)], 4).await;
+    let ledger = Ledger::new(Arc::clone(&night.store), Clock::starting_at(Timestamp::UNIX_EPOCH));
+    let jobs = night.store.jobs(crate::store::Filter::default(), crate::domain::JobId(0), 1).await.unwrap();
+    let sent = ledger.record(&jobs[0], contract::started(&jobs[0])).await.unwrap();
+    let task = TaskId::new("earlier").unwrap();
+    ledger.record(&sent, JobEvent::Accepted { task, request_id: None, handle: None }).await.unwrap();
+    night.settings.shift.opens = second(36_000);
+    let (outcome, tally, _) = night.timed().await;
+    assert_eq!((outcome.ended, tally.failed), (Ended::Finished, 4));
+    let asked = night.gateways[0].asked();
+    let first = |wanted: fn(&Asked) -> bool| asked.iter().position(wanted).unwrap();
+    let (asks, sends) =
+        (first(|asked| matches!(asked, Asked::Observe(_))), first(|asked| matches!(asked, Asked::Submit(_))));
+    assert!(asks < sends, "{asked:?}");
+    assert_eq!(night.sent_at().await.iter().filter(|at| **at >= 36_000).count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_would_end_before_its_hours_sends_nothing_and_does_not_wait_for_them() {
+    let mut night = Night::new(vec![failing(9)], 4).await;
+    night.settings.shift = crate::pace::Shift { opens: second(1_000_000), ends: second(500_000) };
+    let (outcome, tally, ended_at) = night.timed().await;
+    assert_eq!((tally.submissions, outcome.left.len()), (0, 1));
+    assert!(ended_at < second(500_000), "{ended_at}");
 }

@@ -1,6 +1,7 @@
 //! `nightreel collect`: fetches what is paid for, from the ledger alone. Submits nothing.
 
 use crate::config::Settings;
+use crate::pace::Shift;
 use crate::pipeline::Gate;
 
 use super::super::args::Global;
@@ -9,11 +10,12 @@ use super::super::failure::Failure;
 use super::super::signals::Signals;
 use super::super::wiring;
 use super::report::AtTheEnd;
-use super::session::{self, Decision};
+use super::session::{self, Asked, Decision};
 
 pub(in crate::cli) async fn collect(global: &Global, settings: &Settings, signals: &Signals) -> Result<Exit, Failure> {
     let opened = wiring::must_open(settings)?;
     let remotes = wiring::remotes(settings, &opened).await?;
     let decide = async { Ok(Decision { gate: Gate::Closed, changed: 0 }) };
-    session::drive(&opened, remotes, settings, global, signals, AtTheEnd::Refreshed, decide).await
+    let asked = Asked { shift: Shift::default(), report: AtTheEnd::Refreshed };
+    session::drive(&opened, remotes, settings, asked, global, signals, decide).await
 }

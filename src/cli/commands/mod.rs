@@ -14,6 +14,7 @@ pub(super) mod retry;
 pub(super) mod run;
 pub(super) mod scan;
 pub(super) mod scenes;
+pub(super) mod schedule;
 mod session;
 pub(super) mod simulate;
 pub(super) mod status;

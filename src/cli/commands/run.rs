@@ -1,5 +1,7 @@
 //! `nightreel run`: collects what is paid, checks the manifest whole, submits what is left, collects it.
 
+use jiff::tz::TimeZone;
+
 use crate::config::Settings;
 use crate::pipeline::Gate;
 
@@ -10,7 +12,7 @@ use super::super::signals::Signals;
 use super::super::{terminal, wiring};
 use super::admit::{self, Again};
 use super::report::AtTheEnd;
-use super::session::{self, Decision};
+use super::session::{self, Asked, Decision};
 
 pub(in crate::cli) async fn run(
     args: &Run,
@@ -45,6 +47,9 @@ pub(in crate::cli) async fn run(
         }
         Ok(Decision { gate: Gate::Open(Some(admitted.batch)), changed: admitted.conflicts })
     };
-    let report = if args.no_report { AtTheEnd::Left } else { AtTheEnd::Written };
-    session::drive(&opened, remotes, settings, global, signals, report, decide).await
+    let asked = Asked {
+        shift: settings.hours.shift(opened.clock.now(), &TimeZone::system()),
+        report: if args.no_report { AtTheEnd::Left } else { AtTheEnd::Written },
+    };
+    session::drive(&opened, remotes, settings, asked, global, signals, decide).await
 }

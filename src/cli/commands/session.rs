@@ -1,8 +1,11 @@
 //! What `run` and `collect` share: a pipeline with its watcher and its signals, and the account of it afterwards.
 
+mod notes;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -10,9 +13,10 @@ use serde::Serialize;
 use crate::config::Settings;
 use crate::domain::{AccountName, BatchId, Currency, Price};
 use crate::gateway::PauseReason;
-use crate::pipeline::{self, Ended, Gate, KeptBy, LeftBehind, Outcome, Pipeline};
+use crate::notify::Beat;
+use crate::pace::Shift;
+use crate::pipeline::{self, Ended, Gate, KeptBy, Outcome, Pipeline};
 use crate::report::{self, Elsewhere, Show, Summary, rows};
-
 use crate::store::RunEnd;
 
 use super::super::args::Global;
@@ -20,9 +24,11 @@ use super::super::exit::Exit;
 use super::super::failure::Failure;
 use super::super::progress::Progress;
 use super::super::signals::Signals;
+use super::super::telling::{End, Telling};
 use super::super::terminal;
 use super::super::wiring::{self, Opened, Remotes};
 use super::report::{AtTheEnd, at_the_end, near};
+use notes::notes;
 
 /// How long an interrupted run may take over its documents.
 const HASTE: Duration = Duration::from_secs(1);
@@ -34,6 +40,15 @@ pub(super) struct Decision {
     pub(super) gate: Gate,
     /// Changed rows that were not sent again.
     pub(super) changed: u64,
+}
+
+/// What this run was asked for besides its settings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// Its hours.
+    pub(super) shift: Shift,
+    /// What becomes of the gallery at its end.
+    pub(super) report: AtTheEnd,
 }
 
 /// What is printed at the end with `--json`.
@@ -53,9 +68,9 @@ pub(super) async fn drive(
     opened: &Opened,
     remotes: Remotes,
     settings: &Settings,
+    asked: Asked,
     global: &Global,
     signals: &Signals,
-    report: AtTheEnd,
     decide: impl Future<Output = Result<Decision, Failure>>,
 ) -> Result<Exit, Failure> {
     let parts = wiring::parts(opened)?;
@@ -68,18 +83,23 @@ pub(super) async fn drive(
         deadline: settings.deadline,
         downloads: settings.downloads,
         caution: settings.caution,
+        shift: asked.shift,
         budget: budget(settings, remotes.lanes.iter().map(|lane| &lane.prices.currency))?,
     };
     let names: Vec<AccountName> = remotes.lanes.iter().map(|lane| lane.account.name.clone()).collect();
     let before = opened.store.tally(None).await?;
-    let trees = std::sync::Arc::clone(&parts.trees);
+    let trees = Arc::clone(&parts.trees);
     let (pipeline, control) = Pipeline::prepare(parts, wanted, Gate::Undecided).await?;
     let progress = Progress::start(global, control.listen(), opened.clock.clone());
+    let telling = Telling::start(settings, opened, control.listen());
     let running = tokio::spawn(pipeline.run());
+    let stopped_at = Arc::new(OnceLock::new());
     let stop = tokio::spawn({
         let (signals, control) = (signals.clone(), control.clone());
+        let (clock, stopped_at) = (opened.clock.clone(), Arc::clone(&stopped_at));
         async move {
             signals.first().await;
+            stopped_at.get_or_init(|| clock.now());
             control.stop();
         }
     });
@@ -109,13 +129,17 @@ pub(super) async fn drive(
         forget_results(opened).await?;
     }
     if let Some(failure) = rejected {
+        telling.rest().await;
         return Err(failure);
     }
-    let report = if outcome.ended == Ended::Interrupted { AtTheEnd::Left } else { report };
+    let report = if outcome.ended == Ended::Interrupted { AtTheEnd::Left } else { asked.report };
     let reports = at_the_end(opened, scope, report, before != after).await;
     let (decision, outcome) = (&decision, &outcome);
     let closing = Close { opened, settings, global, scope, decision, outcome, names: &names, reports };
-    closing.tell(after.submissions.saturating_sub(before.submissions)).await
+    let end = closing.tell(after.submissions.saturating_sub(before.submissions)).await?;
+    let exit = end.exit;
+    telling.ended(end, stopped_at.get().copied()).await;
+    Ok(exit)
 }
 
 /// The budget in the currency of the accounts, which must have one in common.
@@ -146,7 +170,7 @@ struct Close<'a> {
 
 impl Close<'_> {
     /// Tells how things stand and what the end means.
-    async fn tell(&self, sent: u64) -> Result<Exit, Failure> {
+    async fn tell(&self, sent: u64) -> Result<End, Failure> {
         let store = self.opened.store.as_ref();
         let mut summary = Summary::gather(store, self.scope, Show::First).await?;
         for other in store.accounts().await?.into_iter().filter(|other| !self.names.contains(&other.name)) {
@@ -191,10 +215,12 @@ impl Close<'_> {
             let changed = rows(self.decision.changed);
             terminal::err(&format!("{changed} changed after submission, not sent again (--resubmit-changed does)\n"));
         }
-        if let Some(words) = words.filter(|_| !self.global.json) {
+        if let Some(words) = words.as_ref().filter(|_| !self.global.json) {
             terminal::err(&format!("{words}\n"));
         }
-        Ok(exit)
+        let well = exit == Exit::Done || (exit == Exit::Interrupted && self.outcome.ended != Ended::Interrupted);
+        let beat = if well { Beat::Success } else { Beat::Fail };
+        Ok(End { exit, beat, line: summary.line(), words })
     }
 
     /// What the end means: the exit code, a word for programs, a line for people.
@@ -209,7 +235,7 @@ impl Close<'_> {
                 let words = "interrupted: the same command goes on".to_owned();
                 return (Exit::Interrupted, "interrupted", Some(words));
             }
-            Ended::Finished => {}
+            Ended::Finished | Ended::TimeUp => {}
         }
         let kept = |by: fn(&KeptBy) -> bool| {
             outcome.left.iter().filter(|left| by(&left.kept_by)).map(|left| left.rows).sum::<u64>()
@@ -224,6 +250,12 @@ impl Close<'_> {
             return (exit, "paused", self.global.quiet.then(|| said.join("\n")));
         }
         let tally = &summary.tally;
+        let unsent = kept(|by| matches!(by, KeptBy::Hours));
+        let paid = if outcome.ended == Ended::TimeUp { tally.submitting + tally.waiting + tally.ready } else { 0 };
+        if unsent + paid > 0 {
+            let words = format!("the time is up: {unsent} rows are left to send, {paid} to collect");
+            return (Exit::Interrupted, "time is up", Some(words));
+        }
         if kept(|by| matches!(by, KeptBy::Budget)) > 0 {
             return (Exit::Budget, "budget reached", None);
         }
@@ -251,6 +283,12 @@ impl Close<'_> {
             }
             Exit::Empty => next.push("top the account up, then run the same command again".to_owned()),
             Exit::Budget => next.push("the same command with a larger --budget".to_owned()),
+            Exit::Interrupted if self.outcome.ended != Ended::Interrupted => {
+                next.push("run the same command again, in the next night".to_owned());
+                if summary.tally.open() > summary.tally.planned {
+                    next.push(format!("nightreel collect{state}   (only fetches what is paid; sends nothing)"));
+                }
+            }
             Exit::Interrupted | Exit::Unwritable => next.push("run the same command again".to_owned()),
             Exit::Done | Exit::Internal | Exit::Usage | Exit::Failed | Exit::Held | Exit::Locked | Exit::Rejected => {}
         }
@@ -281,65 +319,6 @@ impl Close<'_> {
         }
         next.truncate(3);
         next
-    }
-}
-
-/// What a run learned that is worth a line in the morning.
-fn notes(outcome: &Outcome) -> Vec<String> {
-    let mut notes = Vec::new();
-    for (account, pause) in &outcome.pauses {
-        notes.push(format!("account {account} was paused: {pause}"));
-    }
-    let mut over = Over::default();
-    for LeftBehind { scene, kept_by, rows: left, worth } in &outcome.left {
-        match kept_by {
-            KeptBy::Scene(words) => {
-                let left = rows(*left);
-                notes.push(format!("scene {scene} was paused: {words}; {left} not sent, about {worth} not spent"));
-            }
-            KeptBy::Budget => over.add(scene, *left, worth),
-            KeptBy::Accounts if outcome.ended == Ended::Finished => {
-                notes.push(format!("{} of {scene}: no account that is at work could send them", rows(*left)));
-            }
-            KeptBy::Accounts => {}
-        }
-    }
-    if outcome.ended == Ended::Finished {
-        notes.extend(over.words());
-    }
-    if let Some((longest, scenes)) = outcome.waited.filter(|(longest, _)| longest.as_secs() > 0) {
-        let longest = jiff::SignedDuration::from_secs(i64::try_from(longest.as_secs()).unwrap_or(i64::MAX));
-        let of = if scenes == 1 { "one scene".to_owned() } else { format!("{scenes} scenes") };
-        notes.push(format!("the first rows of {of} went ahead; the rest waited {longest:#} at the most"));
-    }
-    notes
-}
-
-/// What the budget kept back.
-#[derive(Default)]
-struct Over {
-    rows: u64,
-    worth: Option<Price>,
-    scenes: Vec<String>,
-}
-
-impl Over {
-    fn add(&mut self, scene: &str, rows: u64, worth: &Price) {
-        self.rows += rows;
-        self.scenes.push(scene.to_owned());
-        match &mut self.worth {
-            Some(sum) => sum.amount += worth.amount,
-            None => self.worth = Some(worth.clone()),
-        }
-    }
-
-    fn words(&self) -> Option<String> {
-        const NAMED: usize = 3;
-        let worth = self.worth.as_ref()?;
-        let more = self.scenes.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more scenes") } else { String::new() };
-        let scenes: Vec<&str> = self.scenes.iter().take(NAMED).map(String::as_str).collect();
-        Some(format!("the budget kept {} back ({}{more}), about {worth}", rows(self.rows), scenes.join(", ")))
     }
 }
 

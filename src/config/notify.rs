@@ -1,0 +1,51 @@
+//! Whom a run tells: the `[notify]` table. Its addresses are secrets; what is wrong with one is told without it.
+
+use super::account::AccountSettings;
+use super::find::Find;
+use super::setting::Key;
+use super::{ConfigError, Unsettled, kept};
+use crate::notify::{Address, Kind, Occasion, Settings};
+
+/// Variables that hold credentials, or addresses that are as good.
+const SECRETS: [&str; 6] = [
+    "NIGHTREEL_API_KEY",
+    "NIGHTREEL_ACCESS_KEY",
+    "NIGHTREEL_SECRET_KEY",
+    "NIGHTREEL_ACCOUNT_TOKEN",
+    "NIGHTREEL_NOTIFY_URL",
+    "NIGHTREEL_NOTIFY_PING",
+];
+
+/// Settles the table; what cannot be settled has its default.
+pub(super) fn settle(find: &Find<'_>, accounts: &[AccountSettings], unsettled: &mut Vec<Unsettled>) -> Settings {
+    let default = Settings::default();
+    let kind = |text: &str| match text {
+        "json" => Some(Kind::Json),
+        "slack" => Some(Kind::Slack),
+        "ntfy" => Some(Kind::Ntfy),
+        _ => None,
+    };
+    let named = |word: &str| Occasion::ALL.into_iter().find(|occasion| occasion.word() == word.trim());
+    let on = |text: &str| text.split(',').map(named).collect::<Option<Vec<_>>>();
+    let sources = accounts.iter().map(|account| &account.sources);
+    let sources = sources.flat_map(|of| [&of.key, &of.access_key, &of.secret_key, &of.account_token]);
+    let withheld = sources.filter_map(|source| source.named.clone());
+    Settings {
+        webhook: kept(address(find, Key::NotifyUrl), unsettled),
+        kind: kept(find.parse(Key::NotifyKind, kind, "json, slack or ntfy"), unsettled).unwrap_or(default.kind),
+        ping: kept(address(find, Key::NotifyPing), unsettled),
+        command: find.text(Key::NotifyCommand).filter(|command| !command.trim().is_empty()).map(str::to_owned),
+        on: kept(find.parse(Key::NotifyOn, on, "end, pause and failures, with commas between"), unsettled)
+            .unwrap_or(default.on),
+        withheld: withheld.chain(SECRETS.map(str::to_owned)).collect(),
+    }
+}
+
+fn address(find: &Find<'_>, key: Key) -> Result<Option<Address>, ConfigError> {
+    let hidden = |origin: &str| ConfigError::Hidden {
+        origin: origin.to_owned(),
+        key: key.word(),
+        expected: "an address that begins with http:// or https:// and a host",
+    };
+    find.told(key).map(|(origin, value)| value.parse().map_err(|_| hidden(origin))).transpose()
+}

@@ -6,6 +6,7 @@ mod find;
 mod layer;
 mod secret;
 mod setting;
+mod template;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use find::Find;
 pub use layer::{Layer, LayerError};
 pub use secret::{SecretError, Source, Sources};
 pub use setting::Key;
+pub use template::template;
 
 /// What a value would have to be.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@ mod ends;
 mod receipt;
 mod requests;
 mod results;
+pub mod story;
 mod summary;
 
 pub use ends::Ending;

@@ -288,6 +288,11 @@ pub(super) fn history(engine: &mut Engine, job: JobId) -> Result<Vec<Recorded>, 
     })
 }
 
+pub(super) fn once_called(engine: &mut Engine, name: &str, limit: usize) -> Result<Vec<JobId>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    all(engine, sql::ONCE_CALLED, params![name, limit], |row| Ok(JobId(row.get(0)?)))
+}
+
 pub(super) fn recent_durations(
     engine: &mut Engine,
     account: &AccountName,
@@ -298,7 +303,7 @@ pub(super) fn recent_durations(
     Ok(took.into_iter().map(|ms| Duration::from_millis(ms.max(0).cast_unsigned())).collect())
 }
 
-fn all<T>(
+pub(super) fn all<T>(
     engine: &Engine,
     statement: &str,
     values: impl Params,

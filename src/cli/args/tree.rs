@@ -3,6 +3,7 @@
 use clap::builder::PossibleValuesParser;
 use clap::{Command, CommandFactory, ValueHint};
 
+use super::super::terminal;
 use super::Cli;
 use crate::catalogue;
 use crate::gateway::Preset;
@@ -22,12 +23,13 @@ pub(crate) fn command() -> Command {
     let command = Cli::command();
     let template = format!(
         "{{before-help}}{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}{{options}}{{after-help}}",
-        groups(&command)
+        groups(&command, terminal::columns())
     );
     command.help_template(template)
 }
 
-fn groups(command: &Command) -> String {
+/// The verbs by group, in lines of at most so many columns.
+fn groups(command: &Command, columns: usize) -> String {
     let header = *command.get_styles().get_header();
     let literal = *command.get_styles().get_literal();
     let verbs: Vec<&Command> = command.get_subcommands().filter(|verb| !verb.is_hide_set()).collect();
@@ -36,6 +38,7 @@ fn groups(command: &Command) -> String {
         let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
         let name = verb.get_name();
         let gap = " ".repeat(longest - name.len());
+        let about = wrapped(&about, columns.saturating_sub(longest + 4), longest + 4);
         format!("  {literal}{name}{literal:#}{gap}  {about}\n")
     };
     let mut text = String::new();
@@ -51,6 +54,25 @@ fn groups(command: &Command) -> String {
         text.push_str(&format!("{header}Others:{header:#}\n"));
         text.extend(others.map(|verb| line(verb)));
         text.push('\n');
+    }
+    text.push_str(&format!("{header}Options:{header:#}\n"));
+    text
+}
+
+/// Words in lines of a width, the lines after the first moved in.
+fn wrapped(words: &str, width: usize, indent: usize) -> String {
+    let (mut text, mut used) = (String::new(), 0);
+    for word in words.split(' ') {
+        let long = word.chars().count();
+        if used > 0 && used + 1 + long > width {
+            text.push_str(&format!("\n{}", " ".repeat(indent)));
+            used = 0;
+        } else if used > 0 {
+            text.push(' ');
+            used += 1;
+        }
+        text.push_str(word);
+        used += long;
     }
     text
 }

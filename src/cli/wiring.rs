@@ -292,13 +292,11 @@ pub(super) async fn named_batch(store: &dyn Store, name: Option<&str>) -> Result
     let known: Vec<&str> = batches.iter().map(|batch| batch.name.as_str()).collect();
     let meant = near::near(name, known.iter().copied()).map(|meant| format!("did you mean {meant:?}?"));
     let has = if known.is_empty() { "no batch yet".to_owned() } else { known.join(", ") };
-    match batches.into_iter().find(|batch| batch.name.as_str() == name) {
-        Some(batch) => Ok(Some(batch)),
-        None => {
-            let failure = Failure::new(Exit::Usage, format!("there is no batch named {name:?}"));
-            Err(meant.into_iter().fold(failure, Failure::hint).hint(format!("the ledger has: {has}")))
-        }
+    if let Some(batch) = batches.into_iter().find(|batch| batch.name.as_str() == name) {
+        return Ok(Some(batch));
     }
+    let failure = Failure::new(Exit::Usage, format!("there is no batch named {name:?}"));
+    Err(meant.into_iter().fold(failure, Failure::hint).hint(format!("the ledger has: {has}")))
 }
 
 /// An absolute path.

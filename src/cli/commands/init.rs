@@ -138,11 +138,10 @@ fn next(chosen: &Chosen) -> String {
             "the key file is not there yet; type this, then the key, Enter and Ctrl-D:\n  (umask 077 && cat > {})\n",
             quoted(file)
         )),
-        Some(_) => {}
         None if value(Key::Gateway).is_some_and(|gateway| gateway != Preset::Simulator.word()) => {
             text.push_str("the key is read from NIGHTREEL_API_KEY, or from the file that key_file names\n");
         }
-        None => {}
+        Some(_) | None => {}
     }
     text + "next:\n  nightreel doctor   (are key, reach and disk all right?)\n  nightreel check MANIFEST   (spends nothing)\n"
 }

@@ -109,16 +109,14 @@ async fn the_one(mut found: Vec<Job>, named: &str, batches: &[Batch], store: &dy
         let failure = Failure::new(Exit::Usage, format!("several rows are named {named:?}"));
         return Err(found.iter().fold(failure, |failure, job| failure.hint(apart(job, batches))));
     }
-    match found.pop() {
-        Some(job) => Ok(job),
-        None => {
-            let failure = Failure::new(Exit::Usage, format!("no row, task or external id is named {named:?}"));
-            Err(match near::row(store, Filter::default(), named).await? {
-                Some(meant) => failure.hint(format!("did you mean {meant:?}?")),
-                None => failure.hint("results.csv in the output tree names every row"),
-            })
-        }
+    if let Some(job) = found.pop() {
+        return Ok(job);
     }
+    let failure = Failure::new(Exit::Usage, format!("no row, task or external id is named {named:?}"));
+    Err(match near::row(store, Filter::default(), named).await? {
+        Some(meant) => failure.hint(format!("did you mean {meant:?}?")),
+        None => failure.hint("results.csv in the output tree names every row"),
+    })
 }
 
 /// What to type for one of several rows of one name.

@@ -247,8 +247,8 @@ fn move_trees(path: &Path, moves: &Moves) -> Result<(), CopyError> {
         .and_then(|mut trees| trees.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
         .map_err(engine)?;
     for (batch, out) in trees {
-        let moved = moves.iter().find_map(|(old, new)| Some((new, Path::new(&out).strip_prefix(old).ok()?)));
-        let Some((new, rest)) = moved else { continue };
+        let place = moves.iter().find_map(|(old, new)| Some((new, Path::new(&out).strip_prefix(old).ok()?)));
+        let Some((new, rest)) = place else { continue };
         // Joined with nothing, a path would end with a slash.
         let new = if rest.as_os_str().is_empty() { new.clone() } else { new.join(rest) };
         step.execute(sql::MOVE_TREE, params![batch, new.to_string_lossy()]).map_err(engine)?;

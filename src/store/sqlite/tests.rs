@@ -131,15 +131,15 @@ async fn a_copy_is_whole_and_takes_the_place_of_no_ledger_that_knows_a_batch() {
     assert!(matches!(SqliteStore::export(&path, &copy), Err(CopyError::Exists { .. })));
     let moves = vec![("/videos".into(), "/elsewhere/videos".into())];
     SqliteStore::import(&copy, &there, &moves, contract::at(0)).unwrap();
-    let moved = SqliteStore::open(&there, contract::at(0)).unwrap();
-    assert_eq!(moved.batches().await.unwrap(), [Batch { out: "/elsewhere/videos".into(), ..batch }]);
+    let other = SqliteStore::open(&there, contract::at(0)).unwrap();
+    assert_eq!(other.batches().await.unwrap(), [Batch { out: "/elsewhere/videos".into(), ..batch }]);
     let (ours, theirs) =
-        (store.jobs(Filter::default(), JobId(0), 9).await, moved.jobs(Filter::default(), JobId(0), 9).await);
+        (store.jobs(Filter::default(), JobId(0), 9).await, other.jobs(Filter::default(), JobId(0), 9).await);
     assert_eq!(ours.unwrap(), theirs.unwrap());
     // In use, then with rows, then a log without its ledger: nothing is replaced.
     let again = || SqliteStore::import(&copy, &there, &Vec::new(), contract::at(0));
     assert!(matches!(again(), Err(CopyError::Open(OpenError::Held { .. }))));
-    drop(moved);
+    drop(other);
     assert!(matches!(again(), Err(CopyError::HasRows { rows: 3, batches: 1, .. })));
     std::fs::remove_file(&there).unwrap();
     std::fs::write(name("there/nightreel.db-wal"), "the last that is left").unwrap();

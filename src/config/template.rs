@@ -36,7 +36,7 @@ const GENERAL: [(&str, &[Line]); 6] = [
             line(
                 Key::Account,
                 "\"kling\"",
-                "A name for the account; tasks are watched by the account of that name. Default: from the gateway. An example.",
+                "A name for the account, which watches its tasks; not with [[account]] tables. Default: from the gateway. An example.",
             ),
         ],
     ),
@@ -260,7 +260,9 @@ mod tests {
 
     #[test]
     fn its_values_are_the_defaults_and_every_line_is_valid() {
-        let (nothing, all) = (settled(&template(&[])), settled(&uncommented(&template(&[]))));
+        // One account is named by itself, or several by their tables.
+        let every = uncommented(&template(&[])).replacen("\naccount = \"kling\"\n", "\n", 1);
+        let (nothing, all) = (settled(&template(&[])), settled(&every));
         let (one, other) = (&nothing.accounts[0], &all.accounts[0]);
         assert_eq!((one.in_flight, one.min_poll, one.preset), (5, None, None));
         assert_eq!((other.region, other.request_timeout, other.weight), (one.region, one.request_timeout, one.weight));

@@ -2,27 +2,36 @@
 //! the file are judged alike.
 
 mod doctor;
+mod history;
 mod money;
+mod night;
 mod report;
 mod scan;
 mod schedule;
+mod settle;
+mod setup;
 mod shared;
 mod simulate;
+mod tree;
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Key, Layer};
 
 pub(crate) use doctor::Doctor;
+pub(crate) use history::{Export, Import, Logs, Prune};
 pub(crate) use money::{Receipt, Rescue};
+pub(crate) use night::{Check, Run};
 pub(crate) use report::Report;
 pub(crate) use scan::{Colour, Fit, PairBy, Scan};
 pub(crate) use schedule::Schedule;
-use schedule::Shift;
-use shared::{Output, Pacing, Remote};
+pub(crate) use settle::{Resolve, Retry};
+pub(crate) use setup::{Completions, Init, Man};
+use shared::Remote;
 pub(crate) use simulate::Simulate;
+pub(crate) use tree::{command, for_shells};
 
 /// What `--help` says of exit codes.
 const EXIT_CODES: &str = "\
@@ -104,6 +113,15 @@ Examples:
     /// Fetch what is paid for; submits nothing, needs neither manifest nor images
     #[command(after_help = "Example:\n  nightreel collect")]
     Collect(Collect),
+    /// Tell one row's whole history in plain words, how it stands, and what to type
+    ///
+    /// Works beside a run. Times are those of this machine; how long after the one before stands before each line.
+    #[command(after_help = "\
+Examples:
+  nightreel logs anna
+  nightreel logs 867283741759111202
+  nightreel logs nr-a980f37f9b70b3bbbc5d1560-a1 --json")]
+    Logs(Logs),
     /// Settle rows that are held or stuck: it was made, it was not, or drop it
     #[command(after_help = "\
 Examples:
@@ -186,6 +204,55 @@ Examples:
   nightreel schedule wedding.csv --gateway kling --until 06:00
   nightreel schedule wedding.csv --gateway kling --at 23:30 --every weekdays --window 23:30-05:00")]
     Schedule(Schedule),
+    /// Write the ledger as one file, to be carried to another machine; works beside a run
+    ///
+    /// The copy is of one instant, is checked, and holds no key. Rows that a run sends afterwards are not in it: end the run
+    /// first where the copy is to go on elsewhere, and never run both.
+    #[command(after_help = "\
+Examples:
+  nightreel export ledger-2026-11-24.db
+  nightreel export /mnt/stick/wedding.db --state state/wedding.db")]
+    Export(Export),
+    /// Put a file that `export` wrote in place as the ledger, where there is none yet
+    ///
+    /// Checks it whole first. Videos and images do not come with it: says which output trees and which images of rows that are
+    /// still to be sent are not on this machine. The machine that it came from must not go on: each would pay.
+    #[command(after_help = "\
+Examples:
+  nightreel import ledger-2026-11-24.db
+  nightreel import wedding.db --out-map /home/anna/videos=/srv/videos")]
+    Import(Import),
+    /// Take old batches out of the ledger, once all of their rows are done or failed
+    ///
+    /// Shows what would go; --yes removes it. Touches no video and no results.csv. The rows of a batch that was removed are not
+    /// known any more: the same manifest would be sent, and paid for, again. Where the manifest of a batch is still there, it
+    /// stays unless --forget-paid is said. Tasks of such rows are strays to `rescue` as long as the remote lists them.
+    #[command(after_help = "\
+Examples:
+  nightreel prune --older-than 90d
+  nightreel prune --older-than 90d --yes
+  nightreel prune --batch rehearsal --forget-paid --yes")]
+    Prune(Prune),
+    /// Write a nightreel.toml that says what every setting is for; asks, where no flag says what
+    ///
+    /// Writes to the file that --config names. No key is ever written into it: it names a variable or a file that holds one.
+    #[command(after_help = "\
+Examples:
+  nightreel init
+  nightreel init --gateway kling --key-file /home/me/.kling-key --rate 20/min --in-flight 5")]
+    Init(Init),
+    /// Print what a shell needs to complete verbs, flags, gateways and scenes
+    #[command(after_help = "\
+Examples:
+  nightreel completions bash > ~/.local/share/bash-completion/completions/nightreel
+  nightreel completions zsh > ~/.zfunc/_nightreel
+  nightreel completions fish > ~/.config/fish/completions/nightreel.fish")]
+    Completions(Completions),
+    /// Write manual pages: one for nightreel, and one for each verb
+    #[command(after_help = "\
+Examples:
+  nightreel man ~/.local/share/man/man1 && man nightreel-run")]
+    Man(Man),
     /// Serve the simulated remote on loopback, to rehearse a night
     ///
     /// It demands the key in `NIGHTREEL_SIMULATOR_KEY`, or a token signed by `NIGHTREEL_SIMULATOR_ACCESS_KEY` and
@@ -197,55 +264,6 @@ Examples:
   nightreel run wedding.csv --gateway simulator --base-url http://127.0.0.1:8099
   nightreel simulate --dialect fal --fail-scene squish")]
     Simulate(Simulate),
-}
-
-/// Flags of `run`.
-#[derive(Debug, Args)]
-pub(crate) struct Run {
-    /// The manifest (CSV)
-    pub(crate) manifest: Option<PathBuf>,
-    /// The batch's name [default: the manifest's name]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) batch: Option<String>,
-    #[command(flatten)]
-    pub(crate) remote: Remote,
-    #[command(flatten)]
-    pub(crate) output: Output,
-    #[command(flatten)]
-    pacing: Pacing,
-    #[command(flatten)]
-    shift: Shift,
-    /// How many of the last tasks may fail before their scene or account is paused, or off [default: 50%]
-    #[arg(long, value_name = "PERCENT", help_heading = "Money")]
-    max_failures: Option<String>,
-    /// Rows that stay in doubt: hold them, or resend them, which may pay twice [default: hold]
-    #[arg(long, value_name = "WHAT", help_heading = "Money")]
-    in_doubt: Option<String>,
-    /// Send rows again that changed after they were submitted, and pay for them again
-    #[arg(long, help_heading = "Money")]
-    pub(crate) resubmit_changed: bool,
-    /// Send rows that were paid for in another batch of this ledger already
-    #[arg(long, help_heading = "Money")]
-    pub(crate) allow_repeat: bool,
-    /// Write no report at the end
-    #[arg(long, help_heading = "Output")]
-    pub(crate) no_report: bool,
-}
-
-/// Flags of `check`.
-#[derive(Debug, Args)]
-pub(crate) struct Check {
-    /// The manifest (CSV)
-    pub(crate) manifest: PathBuf,
-    /// The batch's name [default: the manifest's name]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) batch: Option<String>,
-    #[command(flatten)]
-    remote: Remote,
-    #[command(flatten)]
-    pacing: Pacing,
-    #[command(flatten)]
-    output: Output,
 }
 
 /// Flags of `status`.
@@ -273,44 +291,6 @@ pub(crate) struct Explain {
     pub(crate) code: Option<String>,
 }
 
-/// Flags of `resolve`.
-#[derive(Debug, Args)]
-#[command(group = ArgGroup::new("verdict").required(true).args(["made", "not_made", "drop"]))]
-#[command(group = ArgGroup::new("which").required(true).args(["row", "all"]))]
-pub(crate) struct Resolve {
-    /// The row, by its id or name
-    pub(crate) row: Option<String>,
-    /// Every row that is held
-    #[arg(long, conflicts_with = "made")]
-    pub(crate) all: bool,
-    /// It was made: this task
-    #[arg(long, value_name = "TASK_ID")]
-    pub(crate) made: Option<String>,
-    /// It was not made: send it with the next run
-    #[arg(long)]
-    pub(crate) not_made: bool,
-    /// Give it up
-    #[arg(long)]
-    pub(crate) drop: bool,
-    /// Only in this batch
-    #[arg(long, value_name = "NAME")]
-    pub(crate) batch: Option<String>,
-}
-
-/// Flags of `retry`.
-#[derive(Debug, Args)]
-#[command(group = ArgGroup::new("which").required(true).args(["rows", "all"]))]
-pub(crate) struct Retry {
-    /// Rows, by their ids or names
-    pub(crate) rows: Vec<String>,
-    /// Every row that failed
-    #[arg(long)]
-    pub(crate) all: bool,
-    /// Only in this batch
-    #[arg(long, value_name = "NAME")]
-    pub(crate) batch: Option<String>,
-}
-
 /// Flags of `verify`.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
@@ -329,33 +309,14 @@ pub(crate) struct Scenes {
     pub(crate) gone: bool,
 }
 
-impl Run {
-    /// Those that are settings.
-    pub(crate) fn flags(&self) -> Vec<(Key, Option<String>)> {
-        let mut flags = self.remote.flags();
-        flags.extend(self.output.flags());
-        flags.extend(self.pacing.flags());
-        flags.extend(self.shift.flags());
-        flags.push((Key::InDoubt, self.in_doubt.clone()));
-        flags.push((Key::MaxFailures, self.max_failures.clone()));
-        flags
-    }
-}
-
 impl Cli {
     /// The flags as a layer of settings.
     pub(crate) fn layer(&self) -> Layer {
         let mut flags = vec![(Key::State, self.global.state.clone()), (Key::LogFormat, self.global.log_format.clone())];
         match &self.verb {
-            Verb::Run(run) => {
-                flags.extend(run.flags());
-            }
+            Verb::Run(run) => flags.extend(run.flags()),
             Verb::Schedule(schedule) => flags.extend(schedule.run.flags()),
-            Verb::Check(check) => {
-                flags.extend(check.remote.flags());
-                flags.extend(check.pacing.flags());
-                flags.extend(check.output.flags());
-            }
+            Verb::Check(check) => flags.extend(check.flags()),
             Verb::Collect(collect) => flags.extend(collect.remote.flags()),
             Verb::Doctor(doctor) => flags.extend(doctor.flags()),
             Verb::Receipt(receipt) => flags.push((Key::Account, receipt.account.clone())),
@@ -371,6 +332,13 @@ impl Cli {
             | Verb::Scan(_)
             | Verb::Scenes(_)
             | Verb::Explain(_)
+            | Verb::Logs(_)
+            | Verb::Export(_)
+            | Verb::Import(_)
+            | Verb::Prune(_)
+            | Verb::Init(_)
+            | Verb::Completions(_)
+            | Verb::Man(_)
             | Verb::Simulate(_) => {}
         }
         Layer::from_flags(flags)

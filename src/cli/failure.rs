@@ -15,7 +15,7 @@ use crate::report::ReportError;
 use crate::simulator::StartError;
 use crate::sink::SinkError;
 use crate::store::StoreError;
-use crate::store::sqlite::OpenError;
+use crate::store::sqlite::{CopyError, OpenError};
 
 use super::exit::Exit;
 
@@ -192,5 +192,22 @@ impl From<ReportError> for Failure {
 impl From<download::BuildError> for Failure {
     fn from(error: download::BuildError) -> Self {
         Self::new(Exit::Internal, error)
+    }
+}
+
+impl From<CopyError> for Failure {
+    fn from(error: CopyError) -> Self {
+        match error {
+            CopyError::Open(open) => open.into(),
+            CopyError::Exists { .. } => Self::new(Exit::Usage, error).hint("name another file, or move that one away"),
+            CopyError::HasRows { .. } => Self::new(Exit::Usage, error)
+                .hint("to have both: --state ANOTHER_PATH")
+                .hint("to have this one instead: move that one away first, with its -wal file"),
+            CopyError::LeftOver { .. } => Self::new(Exit::Usage, error)
+                .hint("end what reads it; a -wal file whose ledger is gone belongs beside that ledger: move it away"),
+            CopyError::Damaged { .. } => Self::new(Exit::Usage, error)
+                .hint("export it once more where it came from, and compare the sha256 after it was carried over"),
+            CopyError::Unusable { .. } => Self::new(Exit::Unwritable, error),
+        }
     }
 }

@@ -5,6 +5,7 @@ mod commands;
 mod exit;
 mod failure;
 mod log;
+mod near;
 mod progress;
 mod signals;
 mod telling;
@@ -13,7 +14,7 @@ mod wiring;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
 use crate::config::{Layer, Settings, Unsettled};
 
@@ -25,7 +26,8 @@ use signals::Signals;
 /// Does what the command line says.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = args::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(told) => {
             let exit = if told.use_stderr() { Exit::Usage } else { Exit::Done };
@@ -49,6 +51,8 @@ fn start(cli: &Cli) -> Result<Exit, Failure> {
     let unsettled = match &cli.verb {
         // What cannot be settled is among what it looks for.
         Verb::Doctor(_) => unsettled,
+        // These use no settings, or write them.
+        Verb::Init(_) | Verb::Completions(_) | Verb::Man(_) => Vec::new(),
         Verb::Run(_)
         | Verb::Collect(_)
         | Verb::Simulate(_)
@@ -63,6 +67,10 @@ fn start(cli: &Cli) -> Result<Exit, Failure> {
         | Verb::Scan(_)
         | Verb::Scenes(_)
         | Verb::Schedule(_)
+        | Verb::Logs(_)
+        | Verb::Export(_)
+        | Verb::Import(_)
+        | Verb::Prune(_)
         | Verb::Explain(_) => match unsettled.into_iter().next() {
             Some(first) => return Err(first.error.into()),
             None => Vec::new(),
@@ -106,6 +114,13 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
             Verb::Scenes(scenes) => commands::scenes::scenes(scenes, global),
             Verb::Schedule(schedule) => commands::schedule::schedule(schedule, global, settings),
             Verb::Explain(explain) => commands::explain::explain(explain, global),
+            Verb::Logs(logs) => commands::logs::logs(logs, global, settings).await,
+            Verb::Export(export) => commands::export::export(export, global, settings),
+            Verb::Import(import) => commands::import::import(import, global, settings).await,
+            Verb::Prune(prune) => commands::prune::prune(prune, global, settings).await,
+            Verb::Init(init) => commands::init::init(init, global),
+            Verb::Completions(completions) => commands::completions::completions(completions),
+            Verb::Man(man) => commands::completions::man(man, global),
             Verb::Doctor(doctor) => commands::doctor::doctor(doctor, global, settings, unsettled).await,
         }
     };
@@ -124,6 +139,13 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
         | Verb::Scenes(_)
         | Verb::Explain(_)
         | Verb::Schedule(_)
+        | Verb::Logs(_)
+        | Verb::Export(_)
+        | Verb::Import(_)
+        | Verb::Prune(_)
+        | Verb::Init(_)
+        | Verb::Completions(_)
+        | Verb::Man(_)
         | Verb::Doctor(_) => {
             tokio::select! {
                 outcome = quick => outcome,

@@ -2,6 +2,9 @@
 
 use std::io::{IsTerminal, Write};
 
+/// Wider lines are hard to read.
+pub(crate) const MOST_COLUMNS: usize = 100;
+
 /// Prints to standard output. A reader that went away (`| head`) has seen enough.
 pub(crate) fn out(text: &str) {
     drop(std::io::stdout().lock().write_all(text.as_bytes()));
@@ -36,6 +39,13 @@ impl Write for Document {
             flushed => flushed,
         }
     }
+}
+
+/// How wide help is: as the terminal or `COLUMNS` says, at most a hundred.
+pub(crate) fn columns() -> usize {
+    let told = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    let size = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    told.or_else(size).filter(|columns| *columns > 0).map_or(MOST_COLUMNS, |columns| columns.min(MOST_COLUMNS))
 }
 
 /// Whether a person reads standard output.

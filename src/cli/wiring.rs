@@ -19,6 +19,7 @@ use crate::store::{Account, Batch, Store};
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::near;
 
 /// A ledger that this process works on.
 pub(super) struct Opened {
@@ -59,7 +60,7 @@ pub(super) fn must_open(settings: &Settings) -> Result<Opened, Failure> {
     if settings.state.exists() { open(settings) } else { Err(no_ledger(settings)) }
 }
 
-fn no_ledger(settings: &Settings) -> Failure {
+pub(super) fn no_ledger(settings: &Settings) -> Failure {
     Failure::new(Exit::Usage, format!("{}: there is no ledger yet", settings.state.display()))
         .hint("`nightreel run MANIFEST` makes one; `--state PATH` names another")
 }
@@ -365,12 +366,13 @@ pub(super) async fn named_batch(store: &dyn Store, name: Option<&str>) -> Result
     let Some(name) = name else { return Ok(None) };
     let batches = store.batches().await?;
     let known: Vec<&str> = batches.iter().map(|batch| batch.name.as_str()).collect();
-    let known = known.join(", ");
-    match batches.into_iter().find(|batch| batch.name.as_str() == name) {
-        Some(batch) => Ok(Some(batch)),
-        None => Err(Failure::new(Exit::Usage, format!("there is no batch named {name:?}"))
-            .hint(format!("the ledger has: {known}"))),
+    let meant = near::near(name, known.iter().copied()).map(|meant| format!("did you mean {meant:?}?"));
+    let has = if known.is_empty() { "no batch yet".to_owned() } else { known.join(", ") };
+    if let Some(batch) = batches.into_iter().find(|batch| batch.name.as_str() == name) {
+        return Ok(Some(batch));
     }
+    let failure = Failure::new(Exit::Usage, format!("there is no batch named {name:?}"));
+    Err(meant.into_iter().fold(failure, Failure::hint).hint(format!("the ledger has: {has}")))
 }
 
 /// An absolute path.

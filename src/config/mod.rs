@@ -7,6 +7,7 @@ mod layer;
 mod notify;
 mod secret;
 mod setting;
+mod template;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use find::Find;
 pub use layer::{Layer, LayerError};
 pub use secret::{SecretError, Source, Sources};
 pub use setting::Key;
+pub use template::template;
 
 /// What a value would have to be.
 #[derive(Debug, thiserror::Error)]

@@ -5,6 +5,7 @@ mod gallery;
 mod receipt;
 mod requests;
 mod results;
+pub mod story;
 mod summary;
 
 pub use ends::Ending;

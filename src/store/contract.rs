@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::domain::{
-    Artifact, ClientRef, Currency, Doubt, FailureCause, ImageSource, Images, Money, Price, State, TaskId,
+    Artifact, ClientRef, Currency, Doubt, FailureCause, ImageSource, Images, Money, Price, State, TaskId, Verdict,
 };
 use crate::ledger::Ledger;
 use crate::pace::Clock;
@@ -73,6 +73,39 @@ pub(crate) async fn holds_for(fresh: impl Fn() -> Arc<dyn Store>) {
     counts_and_replays_agree_after_any_history(fresh()).await;
     planned_jobs_come_to_the_accounts_that_may_send_them(fresh().as_ref()).await;
     what_is_ready_comes_oldest_first_whoever_made_it(fresh().as_ref()).await;
+    a_batch_that_ended_can_be_taken_out_and_no_other(fresh().as_ref()).await;
+}
+
+async fn a_batch_that_ended_can_be_taken_out_and_no_other(store: &dyn Store) {
+    let (old, open) = (filled(store, "old", 2).await, filled(store, "open", 2).await);
+    let dropped = Verdict::Drop;
+    for job in all(store).await.into_iter().take(3) {
+        let doubted = JobEvent::Doubted { doubt: Doubt::TimedOut, due_at: at(1) };
+        let mut job = job;
+        for event in [started(&job), doubted, JobEvent::HeldForPerson, JobEvent::Resolved { verdict: dropped.clone() }]
+        {
+            let step = change(&job, event);
+            job = step.job.clone();
+            store.commit(step).await.unwrap();
+        }
+    }
+    let called = store.once_called("nr-1-a1".into(), 9).await.unwrap();
+    assert_eq!(called, [JobId(1)], "known by what it was sent as");
+    assert_eq!(store.ended().await.unwrap(), [Ended { batch: old.id, rows: 2, last_end: Some(at(1)) }]);
+    let before = store.tally(Some(open.id)).await.unwrap();
+    assert_eq!(store.prune(open.id, at(9)).await.unwrap(), None, "a row of it is planned");
+    assert_eq!(store.prune(old.id, at(1)).await.unwrap(), None, "it did not end before");
+    assert_eq!(store.prune(old.id, at(2)).await.unwrap(), Some(Pruned { rows: 2, events: 8 }));
+    assert_eq!(store.batches().await.unwrap(), std::slice::from_ref(&open));
+    assert_eq!(all(store).await.len(), 2);
+    assert!(store.history(JobId(1)).await.unwrap().is_empty());
+    assert_eq!(store.history(JobId(3)).await.unwrap().len(), 4, "what is left keeps its history");
+    assert_eq!(store.tally(None).await.unwrap(), before);
+    assert_eq!(store.spent(Some(old.id)).await.unwrap(), []);
+    assert_eq!(store.prune(old.id, at(2)).await.unwrap(), None);
+    // A number is never given out again: the history of one row is not taken for another's.
+    store.admit(open.id, vec![row("new")], at(3)).await.unwrap();
+    assert_eq!(all(store).await.last().unwrap().id, JobId(5));
 }
 
 async fn planned_jobs_come_to_the_accounts_that_may_send_them(store: &dyn Store) {
@@ -276,7 +309,7 @@ fn some_event(job: &Job, dice: &mut fastrand::Rng) -> JobEvent {
         ],
         State::Done { .. } => vec![JobEvent::ArtifactLost { words: "gone".into() }],
         State::Failed { .. } => vec![JobEvent::RetryAsked],
-        State::Held { .. } => vec![JobEvent::Resolved { verdict: crate::domain::Verdict::Drop }],
+        State::Held { .. } => vec![JobEvent::Resolved { verdict: Verdict::Drop }],
         State::Stuck { .. } => vec![JobEvent::Revived],
     };
     choices[dice.usize(0..choices.len())].clone()

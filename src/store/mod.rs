@@ -229,6 +229,26 @@ pub struct Recorded {
     pub event: JobEvent,
 }
 
+/// A batch all of whose rows are done or failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Which.
+    pub batch: BatchId,
+    /// Its rows.
+    pub rows: u64,
+    /// When the last of them came to its end; `None` for a batch without rows.
+    pub last_end: Option<Timestamp>,
+}
+
+/// What was taken out of a ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pruned {
+    /// Rows.
+    pub rows: u64,
+    /// Events of theirs.
+    pub events: u64,
+}
+
 /// Where the ledger's bytes live.
 ///
 /// Every method that changes something is durable (on the disk, synced) once its future is ready.
@@ -333,6 +353,18 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// A job's history, oldest first.
     fn history(&self, job: JobId) -> BoxFuture<'_, Result<Vec<Recorded>, StoreError>>;
+
+    /// The jobs, at most `limit`, that some event of their history calls so: by task, external id or request. Walks the whole
+    /// history.
+    fn once_called(&self, name: String, limit: usize) -> BoxFuture<'_, Result<Vec<JobId>, StoreError>>;
+
+    /// The batches all of whose rows are done or failed, oldest first. Walks the jobs.
+    fn ended(&self) -> BoxFuture<'_, Result<Vec<Ended>, StoreError>>;
+
+    /// Takes a batch out of the ledger, with its jobs, their history and what was spent for them: all or nothing, and only
+    /// where all of its rows are done or failed and came to their end before `before`; `None` where that is not so. What it
+    /// paid for is not known any more: the same rows would be paid for again.
+    fn prune(&self, batch: BatchId, before: Timestamp) -> BoxFuture<'_, Result<Option<Pruned>, StoreError>>;
 
     /// How long the account's most recently finished tasks took, newest first, at most `limit`; of those for which the
     /// event that found them made says so.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Output, Remote};
+use super::shared::{Output, Remote};
 use crate::config::Key;
 
 /// Flags of `doctor`.

@@ -3,9 +3,15 @@
 mod admit;
 pub(super) mod check;
 pub(super) mod collect;
+pub(super) mod completions;
 pub(super) mod doctor;
 pub(super) mod explain;
+pub(super) mod export;
+pub(super) mod import;
+pub(super) mod init;
+pub(super) mod logs;
 mod outlook;
+pub(super) mod prune;
 pub(super) mod receipt;
 pub(super) mod report;
 pub(super) mod rescue;

@@ -90,7 +90,7 @@ struct Report {
 }
 
 pub(in crate::cli) async fn rescue(args: &args::Rescue, global: &Global, settings: &Settings) -> Result<Exit, Failure> {
-    let since = span(&args.since)?;
+    let since = span("--since", &args.since)?;
     let opened = open(args, settings)?;
     let remotes = wiring::remotes(settings, &opened).await?;
     if args.adopt {
@@ -336,11 +336,11 @@ fn text(report: &Report, args: &args::Rescue) -> String {
 }
 
 /// A span of time, in days too.
-fn span(text: &str) -> Result<SignedDuration, Failure> {
+pub(super) fn span(flag: &str, text: &str) -> Result<SignedDuration, Failure> {
     let days = text.trim().strip_suffix('d').and_then(|days| days.trim().parse::<u16>().ok());
     let span = days.map(|days| Duration::from_hours(24 * u64::from(days))).or_else(|| parse_span(text));
     span.and_then(|span| SignedDuration::try_from(span).ok()).ok_or_else(|| {
-        let words = format!("--since: {text:?} is not valid: a span such as 30d or 12h");
+        let words = format!("{flag}: {text:?} is not valid: a span such as 30d or 12h");
         Failure::new(Exit::Usage, words)
     })
 }

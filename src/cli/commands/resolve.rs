@@ -10,7 +10,7 @@ use crate::store::{Filter, Store};
 use super::super::args::{Global, Resolve};
 use super::super::exit::Exit;
 use super::super::failure::Failure;
-use super::super::{terminal, wiring};
+use super::super::{near, terminal, wiring};
 
 /// Jobs that are settled at a time.
 const PAGE: usize = 500;
@@ -62,12 +62,15 @@ pub(in crate::cli) async fn resolve(args: &Resolve, global: &Global, settings: &
 
 /// The one job of that name that can be settled.
 async fn find(store: &dyn Store, filter: Filter, row: &str) -> Result<Job, Failure> {
-    let mut found = store.jobs(filter, JobId(0), 2).await?;
+    let mut found = store.jobs(filter.clone(), JobId(0), 2).await?;
     match (found.pop(), found.pop()) {
         (Some(job), None) => Ok(job),
         (Some(_), Some(_)) => Err(Failure::new(Exit::Usage, format!("several rows are named {row:?}"))
             .hint("name the batch with --batch, or the row by its external task id, as `nightreel status` shows it")),
-        (None, _) => Err(Failure::new(Exit::Usage, format!("no row named {row:?} is held, stuck or in doubt"))
-            .hint("`nightreel status` lists those that are")),
+        (None, _) => {
+            let failure = Failure::new(Exit::Usage, format!("no row named {row:?} is held, stuck or in doubt"));
+            let meant = near::row(store, filter, row).await?.map(|meant| format!("did you mean {meant:?}?"));
+            Err(meant.into_iter().fold(failure, Failure::hint).hint("`nightreel status` lists those that are"))
+        }
     }
 }

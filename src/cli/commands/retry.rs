@@ -10,7 +10,7 @@ use crate::store::{Filter, Store};
 use super::super::args::{Global, Retry};
 use super::super::exit::Exit;
 use super::super::failure::Failure;
-use super::super::{terminal, wiring};
+use super::super::{near, terminal, wiring};
 
 /// Jobs that are planned again at a time.
 const PAGE: usize = 500;
@@ -56,8 +56,9 @@ pub(in crate::cli) async fn retry(args: &Retry, global: &Global, settings: &Sett
 async fn named(store: &dyn Store, batch: Option<BatchId>, row: &str) -> Result<Vec<Job>, Failure> {
     let found = store.jobs(failed(batch, Some(row.to_owned())), JobId(0), PAGE).await?;
     if found.is_empty() {
-        return Err(Failure::new(Exit::Usage, format!("no row named {row:?} has failed"))
-            .hint("`nightreel status` lists those that have"));
+        let failure = Failure::new(Exit::Usage, format!("no row named {row:?} has failed"));
+        let meant = near::row(store, failed(batch, None), row).await?.map(|meant| format!("did you mean {meant:?}?"));
+        return Err(meant.into_iter().fold(failure, Failure::hint).hint("`nightreel status` lists those that have"));
     }
     Ok(found)
 }

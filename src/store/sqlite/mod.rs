@@ -2,9 +2,11 @@
 //!
 //! Instants are kept to the millisecond.
 
+mod copy;
 mod engine;
 mod open;
 mod planned;
+mod prune;
 mod read;
 mod rows;
 mod sql;
@@ -24,9 +26,10 @@ use crate::domain::{
 pub use super::lock::Holder;
 use super::lock::{self, LockError, RunLock};
 use super::{
-    Account, Batch, Change, Due, Filter, Group, Known, Left, NewJob, OutputOwner, Recorded, RunEnd, Spent, Store,
-    StoreError, Wanted,
+    Account, Batch, Change, Due, Ended, Filter, Group, Known, Left, NewJob, OutputOwner, Pruned, Recorded, RunEnd,
+    Spent, Store, StoreError, Wanted,
 };
+pub use copy::{Copied, CopyError, Moves};
 use engine::Mailbox;
 pub use open::{OpenError, is_on_network};
 
@@ -43,11 +46,7 @@ impl SqliteStore {
     /// No other process can, until the store is dropped. `now` is what the lock says of when the run began.
     pub fn open(path: &Path, now: Timestamp) -> Result<Self, OpenError> {
         let path = open::create(path)?;
-        let lock = RunLock::take(&path, now).map_err(|failed| match failed {
-            LockError::Held { pid, since } => OpenError::Held { path: path.clone(), pid, since },
-            LockError::Unsupported => OpenError::NetworkFilesystem { path: path.clone() },
-            LockError::Unusable(path, source) => OpenError::Unusable { path, source },
-        })?;
+        let lock = RunLock::take(&path, now).map_err(|failed| open::locked(&path, failed))?;
         let conn = open::to_write(&path)?;
         let mailbox = Mailbox::start(conn, false).map_err(|source| OpenError::Unusable { path, source })?;
         Ok(Self { mailbox, _lock: Some(lock) })
@@ -194,6 +193,18 @@ impl Store for SqliteStore {
 
     fn history(&self, job: JobId) -> BoxFuture<'_, Result<Vec<Recorded>, StoreError>> {
         self.mailbox.ask(move |engine| read::history(engine, job)).boxed()
+    }
+
+    fn once_called(&self, name: String, limit: usize) -> BoxFuture<'_, Result<Vec<JobId>, StoreError>> {
+        self.mailbox.ask(move |engine| read::once_called(engine, &name, limit)).boxed()
+    }
+
+    fn ended(&self) -> BoxFuture<'_, Result<Vec<Ended>, StoreError>> {
+        self.mailbox.ask(prune::ended).boxed()
+    }
+
+    fn prune(&self, batch: BatchId, before: Timestamp) -> BoxFuture<'_, Result<Option<Pruned>, StoreError>> {
+        self.mailbox.ask(move |engine| prune::prune(engine, batch, before)).boxed()
     }
 
     fn recent_durations(&self, account: AccountName, limit: usize) -> BoxFuture<'_, Result<Vec<Duration>, StoreError>> {

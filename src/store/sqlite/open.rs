@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
-use super::sql;
+use super::{LockError, sql};
 
 /// "nrl1": says that an SQLite file is a ledger of nightreel's.
 const APPLICATION_ID: i32 = 0x6e72_6c31;
@@ -162,11 +162,7 @@ fn prepare(mut conn: Connection, path: &Path) -> Result<Connection, OpenError> {
 /// Opens the file to read beside a run that writes.
 pub(super) fn to_read(path: &Path) -> Result<Connection, OpenError> {
     let engine = |source| classified(path, source);
-    // A ledger in WAL mode that nobody has open needs its index file made to be read at all, so the file is opened to
-    // write, and nothing is.
-    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .or_else(|_| Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
-        .map_err(engine)?;
+    let conn = either_way(path)?;
     let found = version(&conn, path)?;
     let known = known();
     if found < known {
@@ -176,8 +172,17 @@ pub(super) fn to_read(path: &Path) -> Result<Connection, OpenError> {
     Ok(conn)
 }
 
+/// A connection to read by.
+pub(super) fn either_way(path: &Path) -> Result<Connection, OpenError> {
+    // A ledger in WAL mode that nobody has open needs its index file made to be read at all, so the file is opened to
+    // write, and nothing is.
+    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .or_else(|_| Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
+        .map_err(|source| classified(path, source))
+}
+
 /// The format of a file that is a ledger or empty; anything else is refused untouched.
-fn version(conn: &Connection, path: &Path) -> Result<i64, OpenError> {
+pub(super) fn version(conn: &Connection, path: &Path) -> Result<i64, OpenError> {
     let engine = |source| classified(path, source);
     let id: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(engine)?;
     let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(engine)?;
@@ -192,11 +197,21 @@ fn version(conn: &Connection, path: &Path) -> Result<i64, OpenError> {
     Ok(found)
 }
 
+/// Why the lock of a ledger cannot be had.
+pub(super) fn locked(path: &Path, failed: LockError) -> OpenError {
+    let path = path.to_path_buf();
+    match failed {
+        LockError::Held { pid, since } => OpenError::Held { path, pid, since },
+        LockError::Unsupported => OpenError::NetworkFilesystem { path },
+        LockError::Unusable(path, source) => OpenError::Unusable { path, source },
+    }
+}
+
 fn known() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
-fn classified(path: &Path, source: rusqlite::Error) -> OpenError {
+pub(super) fn classified(path: &Path, source: rusqlite::Error) -> OpenError {
     match source.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => OpenError::NotALedger { path: path.to_path_buf() },
         _ => OpenError::Engine { path: path.to_path_buf(), source },

@@ -244,6 +244,11 @@ pub(super) fn history(engine: &mut Engine, job: JobId) -> Result<Vec<Recorded>, 
     })
 }
 
+pub(super) fn once_called(engine: &mut Engine, name: &str, limit: usize) -> Result<Vec<JobId>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    all(engine, sql::ONCE_CALLED, params![name, limit], |row| Ok(JobId(row.get(0)?)))
+}
+
 pub(super) fn recent_durations(
     engine: &mut Engine,
     account: &AccountName,

@@ -143,5 +143,33 @@ pub(super) const LAST_RUN: &str = "
 pub(super) const RECENT_TASK: &str = "
     SELECT attempt FROM jobs WHERE account = ?1 AND task IS NOT NULL AND state IN (4, 5, 6)
     AND attempt ->> 'started_at' > ?2 AND attempt ->> 'started_at' < ?3 ORDER BY id DESC LIMIT 1";
+/// What happened to rows that were called so at some time: by task, external id or request.
+pub(super) const ONCE_CALLED: &str = "
+    SELECT DISTINCT job FROM events
+    WHERE data ->> 'task' = ?1 OR data ->> 'client_ref' = ?1 OR data ->> 'request_id' = ?1
+        OR data -> 'verdict' ->> 'made' = ?1
+    ORDER BY job LIMIT ?2";
+
+pub(super) const ENDED: &str = "
+    SELECT batches.id, count(jobs.id), max(jobs.finished_at) FROM batches LEFT JOIN jobs ON jobs.batch = batches.id
+    GROUP BY batches.id HAVING total(jobs.state NOT IN (6, 7)) = 0 ORDER BY batches.id";
+pub(super) const UNPROTECT_EVENTS: &str = "DROP TRIGGER events_are_never_removed";
+/// Word for word as the migration has it: a ledger is the same whether something was pruned or not.
+pub(super) const PROTECT_EVENTS: &str = "\
+CREATE TRIGGER events_are_never_removed BEFORE DELETE ON events
+BEGIN SELECT RAISE(ABORT, 'events are append-only'); END";
+pub(super) const PRUNE_EVENTS: &str = "DELETE FROM events WHERE job IN (SELECT id FROM jobs WHERE batch = ?1)";
+pub(super) const PRUNE_JOBS: &str = "DELETE FROM jobs WHERE batch = ?1";
+pub(super) const PRUNE_GROUPS: &str = "DELETE FROM groups WHERE batch = ?1";
+pub(super) const PRUNE_SPENDING: &str = "DELETE FROM spending WHERE batch = ?1";
+pub(super) const PRUNE_BATCH: &str = "DELETE FROM batches WHERE id = ?1";
+
+pub(super) const PRAGMAS_COPY: &str = "PRAGMA busy_timeout = 10000;";
+pub(super) const COPY_INTO: &str = "VACUUM INTO ?1";
+pub(super) const COMPACT: &str = "VACUUM";
+pub(super) const CHECK: &str = "PRAGMA integrity_check(1)";
+pub(super) const ROWS_AND_BATCHES: &str = "SELECT (SELECT count(*) FROM jobs), (SELECT count(*) FROM batches)";
+pub(super) const TREES: &str = "SELECT id, out FROM batches";
+pub(super) const MOVE_TREE: &str = "UPDATE batches SET out = ?2 WHERE id = ?1";
 
 pub(super) const TABLES: &str = "SELECT count(*) FROM sqlite_schema";

@@ -96,6 +96,86 @@ async fn history_can_be_neither_changed_nor_removed() {
 }
 
 #[tokio::test]
+async fn history_is_protected_as_before_once_a_batch_was_taken_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nightreel.db");
+    let store = SqliteStore::open(&path, contract::at(0)).unwrap();
+    let raw = Connection::open(&path).unwrap();
+    let schema = || -> Vec<String> {
+        let mut statement = raw.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let before = schema();
+    let batch = contract::filled(&store, "m", 0).await;
+    assert_eq!(store.prune(batch.id, contract::at(1)).await.unwrap(), Some(Pruned { rows: 0, events: 0 }));
+    assert_eq!(schema(), before);
+    contract::filled(&store, "n", 1).await;
+    let job = store.jobs(Filter::default(), JobId(0), 1).await.unwrap().remove(0);
+    let event = contract::started(&job);
+    let next = job.apply(&event, contract::at(1)).unwrap();
+    store.commit(Change { expected_version: 0, job: next, event, at: contract::at(1) }).await.unwrap();
+    assert!(raw.execute_batch("DELETE FROM events").is_err());
+}
+
+#[tokio::test]
+async fn a_copy_is_whole_and_takes_the_place_of_no_ledger_that_knows_a_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = |name: &str| folder.path().join(name);
+    let (path, copy, there) = (name("nightreel.db"), name("copy.db"), name("there/nightreel.db"));
+    let store = SqliteStore::open(&path, contract::at(0)).unwrap();
+    let batch = contract::filled(&store, "m", 3).await;
+    // Beside whoever works on it.
+    let copied = SqliteStore::export(&path, &copy).unwrap();
+    assert_eq!((copied.rows, copied.batches), (3, 1));
+    assert_eq!(copied.sha256, Digest::of(&std::fs::read(&copy).unwrap()));
+    assert!(matches!(SqliteStore::export(&path, &copy), Err(CopyError::Exists { .. })));
+    let moves = vec![("/videos".into(), "/elsewhere/videos".into())];
+    SqliteStore::import(&copy, &there, &moves, contract::at(0)).unwrap();
+    let other = SqliteStore::open(&there, contract::at(0)).unwrap();
+    assert_eq!(other.batches().await.unwrap(), [Batch { out: "/elsewhere/videos".into(), ..batch }]);
+    let (ours, theirs) =
+        (store.jobs(Filter::default(), JobId(0), 9).await, other.jobs(Filter::default(), JobId(0), 9).await);
+    assert_eq!(ours.unwrap(), theirs.unwrap());
+    // In use, then with rows, then a log without its ledger: nothing is replaced.
+    let again = || SqliteStore::import(&copy, &there, &Vec::new(), contract::at(0));
+    assert!(matches!(again(), Err(CopyError::Open(OpenError::Held { .. }))));
+    drop(other);
+    assert!(matches!(again(), Err(CopyError::HasRows { rows: 3, batches: 1, .. })));
+    std::fs::remove_file(&there).unwrap();
+    std::fs::write(name("there/nightreel.db-wal"), "the last that is left").unwrap();
+    assert!(matches!(again(), Err(CopyError::LeftOver { .. })));
+    std::fs::remove_file(name("there/nightreel.db-wal")).unwrap();
+    drop(SqliteStore::open(&there, contract::at(0)).unwrap());
+    again().unwrap();
+    let left: Vec<_> = std::fs::read_dir(name("there")).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|file| file.to_string_lossy().contains(".part")), "{left:?}");
+}
+
+#[test]
+fn what_is_no_ledger_a_newer_one_or_a_damaged_one_is_not_put_in_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = |name: &str| folder.path().join(name);
+    let import = |from: &str| SqliteStore::import(&name(from), &name("place/n.db"), &Vec::new(), contract::at(0));
+    std::fs::write(name("text.db"), "not a database, but somebody's notes, and long enough to be one").unwrap();
+    std::fs::write(name("empty.db"), "").unwrap();
+    for from in ["text.db", "empty.db"] {
+        assert!(matches!(import(from), Err(CopyError::Open(OpenError::NotALedger { .. }))), "{from}");
+    }
+    drop(SqliteStore::open(&name("newer.db"), contract::at(0)).unwrap());
+    Connection::open(name("newer.db")).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(import("newer.db"), Err(CopyError::Open(OpenError::Newer { found: 99, .. }))));
+    // Bytes of a page that holds rows.
+    drop(SqliteStore::open(&name("whole.db"), contract::at(0)).unwrap());
+    SqliteStore::export(&name("whole.db"), &name("torn.db")).unwrap();
+    let mut bytes = std::fs::read(name("torn.db")).unwrap();
+    let (from, to) = (4096, bytes.len() - 4096);
+    bytes[from..to].fill(0x5e);
+    std::fs::write(name("torn.db"), bytes).unwrap();
+    assert!(matches!(import("torn.db"), Err(CopyError::Damaged { .. } | CopyError::Open(OpenError::Engine { .. }))));
+    assert!(!name("place").exists());
+}
+
+#[tokio::test]
 async fn a_ledger_of_the_first_format_is_brought_up_to_date_and_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("nightreel.db");

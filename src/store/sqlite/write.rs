@@ -214,7 +214,7 @@ fn sender(account: Option<&AccountName>) -> &str {
     account.map_or("", AccountName::as_str)
 }
 
-fn writable(engine: &Engine) -> Result<(), StoreError> {
+pub(super) fn writable(engine: &Engine) -> Result<(), StoreError> {
     if engine.read_only { Err(StoreError::ReadOnly) } else { Ok(()) }
 }
 

@@ -29,7 +29,7 @@
 //! | 2 | `manifest` `catalogue` `image` `store` `gateway` `sink` `simulator` (which uses only `pace`: it is an independent witness) |
 //! | 3 | `plan` `ledger` |
 //! | 4 | `pipeline` `report` |
-//! | 5 | `config` |
+//! | 5 | `config` `serve` |
 //! | 6 | `cli` |
 //!
 //! # Glossary
@@ -75,6 +75,7 @@ pub mod pace;
 pub mod pipeline;
 pub mod plan;
 pub mod report;
+pub mod serve;
 pub mod simulator;
 pub mod sink;
 pub mod store;

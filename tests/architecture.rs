@@ -16,13 +16,14 @@ const LEVELS: [&[&str]; 7] = [
 ];
 
 /// Which crate may appear where.
-const CRATES: [(&str, &[&str]); 12] = [
+const CRATES: [(&str, &[&str]); 13] = [
     ("csv", &["catalogue/", "manifest/", "report/"]),
     ("clap", &["cli/"]),
     ("comfy_table", &["cli/", "report/"]),
     ("governor", &["pace/"]),
     ("reqwest", &["gateway/", "pipeline/download", "simulator/"]),
-    ("ring", &["gateway/", "simulator/"]),
+    ("prometheus_client", &["serve/"]),
+    ("ring", &["gateway/", "serve/", "simulator/"]),
     ("rusqlite", &["store/sqlite"]),
     ("axum", &["serve/", "simulator/"]),
     ("tracing_subscriber", &["cli/"]),

@@ -3,6 +3,7 @@
 
 mod doctor;
 mod money;
+mod serve;
 mod shared;
 mod simulate;
 
@@ -14,6 +15,8 @@ use crate::config::{Key, Layer};
 
 pub(crate) use doctor::Doctor;
 pub(crate) use money::{Receipt, Rescue};
+pub(crate) use serve::Serve;
+use serve::Shown;
 use shared::{Output, Pacing, Remote};
 pub(crate) use simulate::Simulate;
 
@@ -150,6 +153,15 @@ Examples:
   nightreel doctor
   nightreel doctor wedding.csv --gateway kling && nightreel run wedding.csv --gateway kling")]
     Doctor(Doctor),
+    /// Show how a ledger stands on a page of its own: counts, money, videos, failures; works beside a run
+    ///
+    /// Rows that are held or stuck can be settled there while no run holds the ledger; `run --dashboard` shows more, and can
+    /// be paused there. Metrics for Prometheus are at /metrics. Off loopback it demands `NIGHTREEL_DASHBOARD_TOKEN`.
+    #[command(after_help = "\
+Examples:
+  nightreel serve
+  NIGHTREEL_DASHBOARD_TOKEN=$(openssl rand -hex 16) nightreel serve 0.0.0.0:8787")]
+    Serve(Serve),
     /// Serve the simulated remote on loopback, to rehearse a night
     ///
     /// It demands the key in `NIGHTREEL_SIMULATOR_KEY`, or a token signed by `NIGHTREEL_SIMULATOR_ACCESS_KEY` and
@@ -177,6 +189,8 @@ pub(crate) struct Run {
     pub(crate) output: Output,
     #[command(flatten)]
     pacing: Pacing,
+    #[command(flatten)]
+    shown: Shown,
     /// How many of the last tasks may fail before their scene or account is paused, or off [default: 50%]
     #[arg(long, value_name = "PERCENT", help_heading = "Money")]
     max_failures: Option<String>,
@@ -297,6 +311,7 @@ impl Cli {
                 flags.extend(run.remote.flags());
                 flags.extend(run.output.flags());
                 flags.extend(run.pacing.flags());
+                flags.extend(run.shown.flags());
                 flags.push((Key::InDoubt, run.in_doubt.clone()));
                 flags.push((Key::MaxFailures, run.max_failures.clone()));
             }
@@ -307,6 +322,7 @@ impl Cli {
             }
             Verb::Collect(collect) => flags.extend(collect.remote.flags()),
             Verb::Doctor(doctor) => flags.extend(doctor.flags()),
+            Verb::Serve(serve) => flags.extend(serve.flags()),
             Verb::Receipt(receipt) => flags.push((Key::Account, receipt.account.clone())),
             Verb::Rescue(rescue) => {
                 flags.extend(rescue.remote.flags());

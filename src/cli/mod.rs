@@ -51,6 +51,7 @@ fn start(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Run(_)
         | Verb::Collect(_)
         | Verb::Simulate(_)
+        | Verb::Serve(_)
         | Verb::Check(_)
         | Verb::Status(_)
         | Verb::Resolve(_)
@@ -86,6 +87,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
             Verb::Run(run) => commands::run::run(run, global, settings, signals).await,
             Verb::Collect(_) => commands::collect::collect(global, settings, signals).await,
             Verb::Simulate(simulate) => commands::simulate::simulate(simulate, global, signals).await,
+            Verb::Serve(_) => commands::serve::serve(global, settings, signals).await,
             Verb::Check(check) => commands::check::check(check, global, settings).await,
             Verb::Status(status) => commands::status::status(status, global, settings).await,
             Verb::Resolve(resolve) => commands::resolve::resolve(resolve, global, settings).await,
@@ -100,7 +102,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
     };
     match &cli.verb {
         // These end in order by themselves.
-        Verb::Run(_) | Verb::Collect(_) | Verb::Simulate(_) => quick.await,
+        Verb::Run(_) | Verb::Collect(_) | Verb::Simulate(_) | Verb::Serve(_) => quick.await,
         Verb::Check(_)
         | Verb::Status(_)
         | Verb::Resolve(_)

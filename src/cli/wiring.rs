@@ -111,6 +111,7 @@ pub(super) async fn remotes(settings: &Settings, opened: &Opened) -> Result<Remo
             weight: account.weight,
             pool: account.pool.clone(),
             prices: account.prices.clone(),
+            callback_url: None,
         });
     }
     Ok(remotes)

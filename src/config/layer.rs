@@ -12,11 +12,13 @@ use super::setting::{Key, Scope};
 /// What every variable of nightreel's begins with.
 const PREFIX: &str = "NIGHTREEL_";
 /// Variables that are no settings: the credentials themselves, the file's path, and what is for tests.
-const OTHER_VARIABLES: [&str; 11] = [
+const OTHER_VARIABLES: [&str; 13] = [
     "NIGHTREEL_API_KEY",
     "NIGHTREEL_ACCESS_KEY",
     "NIGHTREEL_SECRET_KEY",
     "NIGHTREEL_ACCOUNT_TOKEN",
+    "NIGHTREEL_WEBHOOK_SECRET",
+    "NIGHTREEL_DASHBOARD_TOKEN",
     "NIGHTREEL_CONFIG",
     "NIGHTREEL_SIMULATOR_KEY",
     "NIGHTREEL_SIMULATOR_ACCESS_KEY",

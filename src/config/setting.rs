@@ -63,6 +63,8 @@ settings! {
     Parameters "parameters" Account,
     RequestTimeout "request_timeout" Account,
     MinPoll "min_poll" Account,
+    WebhookSecretFile "webhook_secret_file" Credentials,
+    WebhookSecretEnv "webhook_secret_env" Credentials,
     InDoubt "in_doubt" Account,
     Find "capabilities.find" Account,
     Unique "capabilities.unique" Account,
@@ -81,4 +83,8 @@ settings! {
     MaxFailures "max_failures" Run,
     Budget "budget" Run,
     LogFormat "log_format" Run,
+    Dashboard "dashboard" Run,
+    DashboardHosts "dashboard_hosts" Run,
+    DashboardTokenFile "dashboard_token_file" Run,
+    CallbackUrl "callback_url" Run,
 }

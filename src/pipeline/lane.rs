@@ -1,22 +1,27 @@
 //! One account at work in a run: its remote, its limits, and what was learned of it.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 
 use crate::catalogue::PriceTable;
-use crate::domain::AccountName;
+use crate::domain::{AccountName, TaskId};
 use crate::gateway::{Gateway, Pause};
 use crate::pace::Expectation;
 use crate::store::Account;
 
 use super::InDoubt;
+use super::meter::Meter;
 use super::slots::Slots;
 
 /// A remote that refuses this many questions in a row, and answers none, is asked no more in this run.
 const ENOUGH_DENIALS: u32 = 5;
+/// Callbacks that wait to be heeded; more at once are lost, and their tasks are asked for in their time.
+const CALLS: usize = 512;
 
 /// An account, as a run is told of it.
 #[derive(Debug, Clone)]
@@ -39,6 +44,8 @@ pub struct LaneSettings {
     pub pool: Option<String>,
     /// What it asks for effects.
     pub prices: PriceTable,
+    /// Where the remote is asked to tell of ends. Secret: whoever knows it can have tasks asked for.
+    pub callback_url: Option<SecretString>,
 }
 
 /// An account at work.
@@ -57,6 +64,9 @@ pub(super) struct Lane {
     /// Each stage is woken when a job comes into its state.
     pub(super) doubted: Notify,
     pub(super) waiting: Notify,
+    /// Tasks that callbacks named.
+    calls: Mutex<VecDeque<TaskId>>,
+    pub(super) meter: Meter,
 }
 
 impl Lane {
@@ -70,6 +80,8 @@ impl Lane {
             looked_once: watch::Sender::new(false),
             doubted: Notify::new(),
             waiting: Notify::new(),
+            calls: Mutex::default(),
+            meter: Meter::default(),
         }
     }
 
@@ -86,6 +98,20 @@ impl Lane {
     /// What is known of how long its tasks take.
     pub(super) fn expectation(&self) -> MutexGuard<'_, Expectation> {
         self.expectation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A callback named a task.
+    pub(super) fn called(&self, task: TaskId) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if calls.len() < CALLS && !calls.contains(&task) {
+            calls.push_back(task);
+            self.waiting.notify_one();
+        }
+    }
+
+    /// Takes the tasks that callbacks named since this was asked last.
+    pub(super) fn take_calls(&self) -> Vec<TaskId> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 
     /// The remote refused a question.

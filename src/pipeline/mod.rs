@@ -6,9 +6,11 @@
 //! never lead to a submission: no event of theirs makes a job `planned`.
 
 mod collect;
+mod control;
 pub mod download;
 mod guard;
 mod lane;
+mod meter;
 mod notice;
 mod reconcile;
 mod run;
@@ -25,10 +27,12 @@ use std::time::Duration;
 use crate::domain::{AccountName, BatchId, Price};
 use crate::gateway::Pause;
 
+pub use control::{Control, LaneView, ResolveError, Submitting};
 pub use guard::Caution;
 pub use lane::LaneSettings;
+pub use meter::Counts;
 pub use notice::Notice;
-pub use run::{Control, Pipeline};
+pub use run::Pipeline;
 pub use trees::{MakeSink, Tree, Trees};
 
 /// What a run is told.
@@ -78,6 +82,8 @@ pub enum Ended {
     Finished,
     /// It was told to stop; the ledger goes on from here.
     Interrupted,
+    /// It was told to submit no more, and rows are left; what was paid is collected.
+    Drained,
     /// Videos cannot be stored until a person acts.
     SinkStopped(String),
 }

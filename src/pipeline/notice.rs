@@ -5,6 +5,8 @@ use jiff::Timestamp;
 
 use crate::domain::Tally;
 
+use super::control::Submitting;
+
 /// One thing worth telling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
@@ -102,6 +104,8 @@ pub enum Notice {
         /// Why.
         words: String,
     },
+    /// Whoever watches the run wants rows to be sent, or not.
+    Submitting(Submitting),
     /// The run was told to stop.
     Stopping,
     /// Something odd that is told once.

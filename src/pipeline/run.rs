@@ -13,12 +13,13 @@ use crate::ledger::RecordError;
 use crate::pace::Expectation;
 use crate::store::{Account, Group, Left};
 
+use super::control::Submitting;
 use super::guard::{Budget, Guard};
 use super::lane::{Lane, LaneSettings};
 use super::shared::{Shared, joined};
 use super::slots::Slots;
 use super::turns::Turns;
-use super::{Ended, Gate, KeptBy, LeftBehind, Notice, Outcome, Parts, Settings};
+use super::{Control, Ended, Gate, KeptBy, LeftBehind, Notice, Outcome, Parts, Settings};
 use super::{collect, reconcile, submit, watch as watching};
 
 /// How many notices a slow listener may lag behind before it loses the oldest.
@@ -38,34 +39,6 @@ pub struct Pipeline {
     shared: Arc<Shared>,
     accounts: Vec<Account>,
     looked: watch::Receiver<Gate>,
-}
-
-/// What a run can be told while it runs, and what it tells.
-#[derive(Debug, Clone)]
-pub struct Control {
-    gate: watch::Sender<Gate>,
-    stop: CancellationToken,
-    notices: broadcast::Sender<Notice>,
-}
-
-impl Control {
-    /// Says which jobs may be submitted from now on.
-    pub fn open(&self, gate: Gate) {
-        self.gate.send_replace(gate);
-    }
-
-    /// No new submissions; what is paid and in flight is recorded; downloads stop at a chunk.
-    pub fn stop(&self) {
-        // Nobody listening is no failure.
-        drop(self.notices.send(Notice::Stopping));
-        self.stop.cancel();
-    }
-
-    /// Listens to what happens from now on.
-    #[must_use]
-    pub fn listen(&self) -> broadcast::Receiver<Notice> {
-        self.notices.subscribe()
-    }
 }
 
 impl Pipeline {
@@ -90,6 +63,7 @@ impl Pipeline {
         let (gate_sender, gate) = watch::channel(gate);
         let (notices, _) = broadcast::channel(NOTICES);
         let stop = CancellationToken::new();
+        let submitting = watch::Sender::new(Submitting::On);
         let shared = Arc::new(Shared {
             clock: parts.ledger.clock().clone(),
             guard,
@@ -98,6 +72,7 @@ impl Pipeline {
             lanes,
             stop: stop.clone(),
             gate: gate.clone(),
+            submitting: submitting.clone(),
             sink_stopped: watch::Sender::new(None),
             planned: watch::Sender::new(0),
             ready: Notify::new(),
@@ -110,7 +85,7 @@ impl Pipeline {
             submit::recover(&shared, lane).await?;
             revive(&shared, lane).await?;
         }
-        let control = Control { gate: gate_sender, stop, notices };
+        let control = Control { gate: gate_sender, submitting, stop, notices, shared: Arc::downgrade(&shared) };
         Ok((Self { shared, accounts, looked: gate }, control))
     }
 
@@ -149,7 +124,12 @@ impl Pipeline {
             None => Ended::Finished,
         };
         let batch = if let Gate::Open(batch) = *looked.borrow() { batch } else { None };
-        outcome_of(&shared, ended, batch).await
+        let mut outcome = outcome_of(&shared, ended, batch).await?;
+        let drained = *shared.submitting.borrow() == Submitting::Drained;
+        if outcome.ended == Ended::Finished && drained && !outcome.left.is_empty() {
+            outcome.ended = Ended::Drained;
+        }
+        Ok(outcome)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::gateway::{Pause, PauseReason};
 use crate::ledger::RecordError;
 use crate::pace::{Backoff, Clock};
 
+use super::control::Submitting;
 use super::guard::{Alarm, Budget, Guard};
 use super::lane::Lane;
 use super::turns::Turns;
@@ -47,6 +48,8 @@ pub(super) struct Shared {
     /// No new submissions, downloads stop at a chunk, paid requests in flight are still recorded.
     pub(super) stop: CancellationToken,
     pub(super) gate: watch::Receiver<Gate>,
+    /// Whether rows are sent, as whoever watches wants it.
+    pub(super) submitting: watch::Sender<Submitting>,
     pub(super) sink_stopped: watch::Sender<Option<String>>,
     /// Counts up whenever a job may have become one that can be sent.
     pub(super) planned: watch::Sender<u64>,
@@ -62,8 +65,9 @@ impl Shared {
     ///
     /// The slot that a submission needs was taken by the submit stage; here it is only given back.
     pub(super) async fn record(&self, job: &Job, event: JobEvent) -> Result<Job, RecordError> {
-        let next = self.parts.ledger.record(job, event).await?;
+        let next = self.parts.ledger.record(job, event.clone()).await?;
         let lane = self.lane_of(&next);
+        lane.inspect(|lane| lane.meter.count(&event, &next, self.now()));
         match (job.state.code().runs(), next.state.code().runs()) {
             (true, false) => lane.inspect(|lane| lane.slots.give_back()),
             // A submission took its slot before its intent; whatever else comes to run takes one here.
@@ -97,6 +101,11 @@ impl Shared {
     pub(super) fn lane_of(&self, job: &Job) -> Option<&Lane> {
         let account = &job.attempt.as_ref()?.account;
         self.lanes.iter().find(|lane| lane.name() == account)
+    }
+
+    /// Whether a person wants rows to be sent now.
+    pub(super) fn is_submitting(&self) -> bool {
+        *self.submitting.borrow() == Submitting::On
     }
 
     /// The present instant.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -142,7 +143,7 @@ impl Stage {
 
     /// When the account may send something, unless something happens; never while the gate is closed or it is paused.
     fn not_before(&self) -> Timestamp {
-        let open = matches!(*self.gate.borrow(), Gate::Open(_));
+        let open = matches!(*self.gate.borrow(), Gate::Open(_)) && self.shared.is_submitting();
         if open && !self.lane().is_paused() { self.not_before } else { Timestamp::MAX }
     }
 
@@ -154,7 +155,7 @@ impl Stage {
         loop {
             self.planned.mark_unchanged();
             let Gate::Open(batch) = *self.gate.borrow_and_update() else { return Ok(Next::Nothing(Timestamp::MAX)) };
-            if lane.is_paused() {
+            if lane.is_paused() || !shared.is_submitting() {
                 return Ok(Next::Nothing(Timestamp::MAX));
             }
             let wanted = Wanted { account: lane.name().clone(), batch, closed: shared.guard.closed(self.place) };
@@ -215,6 +216,9 @@ impl Stage {
             }
         };
         self.limiter.ready().await;
+        if !shared.is_submitting() {
+            return Ok(false);
+        }
         let now = shared.now();
         let extra = self.throttle.extra(lane.settings.interval, now);
         if !extra.is_zero() {
@@ -293,7 +297,9 @@ async fn send(shared: Arc<Shared>, place: usize, job: Job, started: JobEvent, pi
         }
     };
     let Some(attempt) = &submitting.attempt else { return Sent { outcome: Ok(()), limited: None } };
-    let order = Order { effect: &submitting.effect, pictures: &pictures, client_ref: &attempt.client_ref };
+    let callback_url = lane.settings.callback_url.as_ref().map(ExposeSecret::expose_secret);
+    let order =
+        Order { effect: &submitting.effect, pictures: &pictures, client_ref: &attempt.client_ref, callback_url };
     let submitted = lane.gateway().submit(order).await;
     drop(pictures);
     let (event, limited) = outcome(&shared, lane, &submitting, submitted);

@@ -12,6 +12,7 @@ pub(super) mod resolve;
 pub(super) mod retry;
 pub(super) mod run;
 pub(super) mod scenes;
+pub(super) mod serve;
 mod session;
 pub(super) mod simulate;
 pub(super) mod status;

@@ -19,6 +19,7 @@ use super::super::progress::Progress;
 use super::super::signals::Signals;
 use super::super::terminal;
 use super::super::wiring::{self, Opened, Remotes};
+use super::serve::Shown;
 
 /// How long an interrupted run may take over its documents.
 const HASTE: Duration = Duration::from_secs(1);
@@ -46,13 +47,14 @@ struct Closing<'a> {
 /// Runs a pipeline while `decide` settles what it may submit, and tells how it ended.
 pub(super) async fn drive(
     opened: &Opened,
-    remotes: Remotes,
+    mut remotes: Remotes,
     settings: &Settings,
     global: &Global,
     signals: &Signals,
     decide: impl Future<Output = Result<Decision, Failure>>,
 ) -> Result<Exit, Failure> {
     let parts = wiring::parts(opened)?;
+    let shown = Shown::prepare(settings, &mut remotes).await?;
     let wanted = pipeline::Settings {
         lanes: remotes.lanes.clone(),
         settle_after: settings.settle_after,
@@ -61,11 +63,13 @@ pub(super) async fn drive(
         caution: settings.caution,
         budget: budget(settings, remotes.lanes.iter().map(|lane| &lane.prices.currency))?,
     };
+    let budget = wanted.budget.clone();
     let names: Vec<AccountName> = remotes.lanes.iter().map(|lane| lane.account.name.clone()).collect();
     let before = opened.store.tally(None).await?;
     let trees = std::sync::Arc::clone(&parts.trees);
     let (pipeline, control) = Pipeline::prepare(parts, wanted, Gate::Undecided).await?;
     let progress = Progress::start(global, control.listen(), opened.clock.clone());
+    let server = shown.map(|shown| shown.open(control.clone(), budget, settings, global, opened.clock.clone()));
     let running = tokio::spawn(pipeline.run());
     let stop = tokio::spawn({
         let (signals, control) = (signals.clone(), control.clone());
@@ -85,6 +89,9 @@ pub(super) async fn drive(
     };
     control.open(decision.gate);
     let outcome = running.await.map_err(|broken| Failure::new(Exit::Internal, broken))??;
+    if let Some(server) = server {
+        server.shutdown().await;
+    }
     stop.abort();
     drop(stop.await);
     drop(control);
@@ -182,6 +189,10 @@ impl Close<'_> {
             Ended::Interrupted => {
                 let words = "interrupted: the same command goes on".to_owned();
                 return (Exit::Interrupted, "interrupted", Some(words));
+            }
+            Ended::Drained => {
+                let words = "drained: all that was paid is collected; the same command sends the rest".to_owned();
+                return (Exit::Interrupted, "drained", Some(words));
             }
             Ended::Finished => {}
         }

@@ -63,7 +63,11 @@ impl RequestBody {
                 body.json(format!(r#","{name}":{}"#, quoted(value)));
             }
         }
-        body.json(format!(r#"}},"external_task_id":{}}}"#, quoted(order.client_ref.as_str())));
+        body.json(format!(r#"}},"external_task_id":{}"#, quoted(order.client_ref.as_str())));
+        if let Some(url) = order.callback_url {
+            body.json(format!(r#","callback_url":{}"#, quoted(url)));
+        }
+        body.json("}");
         Self(body)
     }
 
@@ -105,7 +109,7 @@ mod tests {
 
     fn sent_as(sent: Sent, effect: &Effect, pictures: &[Picture]) -> Vec<u8> {
         let client_ref = ClientRef::new("nr-1-a1").unwrap();
-        let body = RequestBody::new(Order { effect, pictures, client_ref: &client_ref }, sent);
+        let body = RequestBody::new(Order { effect, pictures, client_ref: &client_ref, callback_url: None }, sent);
         let expected = body.len();
         let pieces: Vec<Bytes> = body.into_stream().map(Result::unwrap).collect().now_or_never().unwrap();
         assert!(pieces.iter().all(|piece| piece.len() <= PIECE / 3 * 4), "a piece is larger than it may be");

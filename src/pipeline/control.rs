@@ -174,6 +174,13 @@ impl Control {
         shared.lanes.iter().map(view).collect()
     }
 
+    /// Scenes of which nothing more is sent in this run, and why.
+    #[must_use]
+    pub fn paused_scenes(&self) -> Vec<(String, String)> {
+        let closed = self.shared.upgrade().map(|shared| shared.guard.paused()).unwrap_or_default();
+        closed.into_iter().map(|closed| (closed.scene.1, closed.words)).collect()
+    }
+
     fn set(&self, wanted: Submitting) {
         let changed = self.submitting.send_if_modified(|standing| {
             let changes = *standing != wanted && *standing != Submitting::Drained;

@@ -83,8 +83,7 @@ impl Unsettled {
         match self {
             Self::NotThere => StatusCode::NOT_FOUND,
             Self::Open(OpenError::Held { .. })
-            | Self::Run(ResolveError::NotHeld | ResolveError::Ended)
-            | Self::Run(ResolveError::Record(_))
+            | Self::Run(ResolveError::NotHeld | ResolveError::Ended | ResolveError::Record(_))
             | Self::Record(_) => StatusCode::CONFLICT,
             Self::Open(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }

@@ -170,9 +170,9 @@ fn key(ledger: &Path) -> Result<SecretString, HookError> {
         Err(error) => return Err(unusable(error)),
     }
     let file = std::fs::File::open(&path).map_err(unusable)?;
-    let mode = file.metadata().map_err(unusable)?.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(HookError::Open { path, mode });
+    let permissions = file.metadata().map_err(unusable)?.mode() & 0o777;
+    if permissions & 0o077 != 0 {
+        return Err(HookError::Open { path, mode: permissions });
     }
     let mut text = String::new();
     file.take(1024).read_to_string(&mut text).map_err(unusable)?;

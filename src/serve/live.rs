@@ -123,9 +123,10 @@ pub(super) async fn events(State(ground): State<Arc<Ground>>) -> Response {
     let stop = ground.stop.clone();
     let start = (first, told, stop, place);
     let stream = stream::unfold(start, |(mut first, mut told, stop, place)| async move {
-        let view = match first.take() {
-            Some(view) => view,
-            None => tokio::select! {
+        let view = if let Some(view) = first.take() {
+            view
+        } else {
+            tokio::select! {
                 // What was told last is still shown when the server ends.
                 biased;
                 changed = told.changed() => {
@@ -133,7 +134,7 @@ pub(super) async fn events(State(ground): State<Arc<Ground>>) -> Response {
                     told.borrow_and_update().clone()
                 }
                 () = stop.cancelled() => return None,
-            },
+            }
         };
         let event = Event::default().event("view").data(&*view);
         Some((Ok::<_, Infallible>(event), (first, told, stop, place)))

@@ -31,6 +31,7 @@ pub(super) struct View {
     paid: Vec<Price>,
     budget: Option<Price>,
     accounts: Vec<Account>,
+    paused_scenes: Vec<Paused>,
     /// How long it will take until the last row is made, where that can be said.
     seconds_left: Option<u64>,
     videos: Vec<Video>,
@@ -73,6 +74,13 @@ struct Account {
     paused: Option<String>,
 }
 
+/// A scene of which nothing more is sent in this run.
+#[derive(Debug, Serialize)]
+struct Paused {
+    scene: String,
+    words: String,
+}
+
 /// A video that was stored.
 #[derive(Debug, Serialize)]
 struct Video {
@@ -105,6 +113,7 @@ impl View {
             paid: Vec::new(),
             budget: None,
             accounts: Vec::new(),
+            paused_scenes: Vec::new(),
             seconds_left: None,
             videos: Vec::new(),
         }
@@ -162,6 +171,7 @@ impl View {
             budget,
             seconds_left,
             accounts: lanes.into_iter().map(account).collect(),
+            paused_scenes: paused_scenes(desk),
             videos: store.newest(VIDEOS).await?.into_iter().filter_map(video).collect(),
         })
     }
@@ -200,6 +210,11 @@ fn account(lane: LaneView) -> Account {
         usual_seconds: lane.usual.map(|usual| usual.as_secs_f64()),
         paused: lane.paused,
     }
+}
+
+fn paused_scenes(desk: &Desk) -> Vec<Paused> {
+    let paused = desk.control().map(crate::pipeline::Control::paused_scenes).unwrap_or_default();
+    paused.into_iter().map(|(scene, words)| Paused { scene, words }).collect()
 }
 
 /// How many requests a minute allows.

@@ -6,13 +6,16 @@
 )]
 
 mod accounts;
+mod callbacks;
 mod check;
+mod dashboard;
 mod doctor;
 mod gateways;
 mod killed;
 mod limits;
 mod lost;
 mod manifests;
+mod page;
 mod receipt;
 mod rescue;
 mod scenes;

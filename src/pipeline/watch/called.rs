@@ -36,6 +36,18 @@ impl Calls {
     fn are_to_be_trusted(&self) -> bool {
         self.in_a_row >= ENOUGH
     }
+
+    /// A task has ended; whether a callback told of it. Gives whether callbacks are nothing to go by any more.
+    fn note(&mut self, called: bool) -> bool {
+        let lost = self.are_to_be_trusted() && !called;
+        self.in_a_row = if called { self.in_a_row.saturating_add(1) } else { 0 };
+        lost
+    }
+
+    /// How long to wait where the ordinary wait would be `wait`.
+    pub(super) fn stretched(&self, wait: Duration) -> Duration {
+        if self.are_to_be_trusted() { (wait * STRETCH).min(LONGEST).max(wait) } else { wait }
+    }
 }
 
 impl Stage {
@@ -74,9 +86,7 @@ impl Stage {
 
     /// A task has ended; whether a callback told of it.
     pub(super) fn ended(&mut self, called: bool) {
-        let trusted = self.calls.are_to_be_trusted();
-        self.calls.in_a_row = if called { self.calls.in_a_row.saturating_add(1) } else { 0 };
-        if trusted && !called {
+        if self.calls.note(called) {
             let min_poll = self.lane().settings.min_poll;
             let waits: Vec<(JobId, Timestamp)> = self
                 .watched
@@ -94,11 +104,6 @@ impl Stage {
         }
     }
 
-    /// How long to wait where the ordinary wait would be `wait`.
-    pub(super) fn stretched(&self, wait: Duration) -> Duration {
-        if self.calls.are_to_be_trusted() { (wait * STRETCH).min(LONGEST).max(wait) } else { wait }
-    }
-
     /// Due now; but no two questions about a task are closer than allowed, over a restart too.
     fn make_due(&mut self, id: JobId) {
         let min_poll = self.lane().settings.min_poll;
@@ -112,5 +117,27 @@ impl Stage {
             soon = soon.max(asked_at.checked_add(min_poll).unwrap_or(soon));
         }
         watched.next_at = watched.next_at.min(soon);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_are_fewer_while_callbacks_come_and_as_before_once_one_is_lost() {
+        let mut calls = Calls::default();
+        let second = Duration::from_secs(1);
+        for _ in 0..ENOUGH {
+            assert_eq!(calls.stretched(second), second);
+            assert!(!calls.note(true));
+        }
+        assert_eq!(calls.stretched(second), second * STRETCH);
+        // Never further apart than the ordinary questions may be.
+        assert_eq!(calls.stretched(second * 30), LONGEST);
+        assert_eq!(calls.stretched(LONGEST * 3), LONGEST * 3);
+        assert!(calls.note(false), "what was put off comes forward");
+        assert_eq!(calls.stretched(second), second);
+        assert!(!calls.note(false));
     }
 }

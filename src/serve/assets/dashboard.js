@@ -21,6 +21,7 @@ function element(tag, attributes, ...children) {
 }
 
 const number = (count) => count.toLocaleString("en");
+const clock = (at) => at.toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const size = (bytes) => bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 const plural = (count, word) => `${number(count)} ${word}${count === 1 ? "" : "s"}`;
 function span(seconds) {
@@ -37,7 +38,7 @@ function meter(id, share) {
   const bar = $(id);
   bar.hidden = share === null;
   if (share === null) return;
-  bar.classList.toggle("full", share >= 1);
+  bar.classList.toggle("full", id === "budget" && share >= 0.9);
   bar.firstElementChild.style.width = `${Math.min(100, share * 100)}%`;
 }
 // What a list is made of changes rarely; what did not change keeps its place, its focus and its videos.
@@ -62,6 +63,7 @@ function show(view) {
   $("phase").className = `phase ${phase}`;
   $("batches").textContent = view.batches.length > 3 ? `${view.batches.length} batches` : view.batches.join(", ");
   $("empty").hidden = phase !== "empty";
+  document.body.classList.toggle("over", phase === "ended");
   const runs = ["checking", "running", "held", "draining"].includes(phase);
   $("buttons").hidden = !runs;
   $("hold").hidden = phase === "held" || phase === "draining";
@@ -84,8 +86,8 @@ function show(view) {
   const open = view.planned + view.submitting + view.waiting + view.ready;
   const left = view.seconds_left;
   $("left").textContent = open === 0 ? "nothing" : left === null ? "–" : `${left < 60 ? "" : "≈ "}${span(left)}`;
-  const until = left === null ? "" : `about ${new Date(Date.now() + left * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`;
-  $("left-note").textContent = open === 0 ? "" : phase === "held" && view.planned > 0 ? `${plural(view.planned, "row")} not sent yet` : left === null ? plural(open, "row") : `${plural(open, "row")}, done at ${until}`;
+  const until = left === null ? "" : clock(new Date(Date.now() + left * 1000));
+  $("left-note").textContent = open === 0 ? "" : phase === "held" && view.planned > 0 ? `${plural(view.planned, "row")} not sent yet` : left === null ? plural(open, "row") : `${plural(open, "row")}, done about ${until}`;
 
   $("paid").textContent = view.paid.length ? view.paid.map(money).join(" + ") : "–";
   const budget = view.budget, spent = budget && view.paid.find((price) => price.currency === budget.currency);
@@ -99,6 +101,7 @@ function show(view) {
   $("slots").replaceChildren(...(accounts.length ? [number(used), element("small", {}, ` of ${number(allowed)}`)] : ["–"]));
   meter("slots-meter", accounts.length ? used / Math.max(1, allowed) : null);
   $("slots-note").textContent = !accounts.length ? "" : allowed < limit ? `${number(limit)} set; the remote allows fewer now` : "parallel generations";
+  for (const tile of ["slots", "rate"]) $(tile).closest("section").hidden = !accounts.length;
   const perMinute = sum("per_minute"), lastMinute = sum("last_minute");
   $("rate").replaceChildren(...(accounts.length ? [number(lastMinute), element("small", {}, ` of ${number(Math.round(perMinute))}`)] : ["–"]));
   meter("rate-meter", accounts.length ? lastMinute / Math.max(1, perMinute) : null);
@@ -114,9 +117,11 @@ function show(view) {
   const notable = accounts.length > 1 || accounts.some((account) => account.paused);
   $("accounts").hidden = !notable;
   fill($("accounts-list"), notable ? accounts : [], (account) => JSON.stringify(account), accountLine);
+  $("scenes").hidden = view.paused_scenes.length === 0;
+  fill($("scenes-list"), view.paused_scenes, (paused) => JSON.stringify(paused), sceneLine);
   $("videos").hidden = view.videos.length === 0;
   fill($("videos-list"), view.videos, (video) => `${video.job} ${video.at}`, videoCard);
-  $("at").textContent = `as of ${new Date(view.at).toLocaleTimeString()}`;
+  $("at").textContent = `as of ${new Date(view.at).toLocaleTimeString("en", { hourCycle: "h23" })}`;
 }
 
 function trouble(row) {
@@ -146,11 +151,15 @@ function accountLine(account) {
   return made;
 }
 
+function sceneLine(paused) {
+  return element("li", { className: "is-held" }, element("p", {}, element("b", {}, paused.scene), " is not sent any more in this run"), element("p", { className: "small" }, paused.words));
+}
+
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 function videoCard(video) {
   const player = element("video", { src: `/videos/${video.job}`, muted: true, loop: true, playsInline: true, autoplay: !still, controls: still, preload: "metadata" });
   player.onclick = () => { player.controls = true; };
-  const at = video.at ? new Date(video.at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) : "";
+  const at = video.at ? clock(new Date(video.at)) : "";
   return element("figure", {}, player, element("figcaption", { title: video.file }, element("b", {}, video.id), element("span", {}, `${video.scene} · ${size(video.bytes)} · ${at}`)));
 }
 
@@ -206,7 +215,7 @@ $("drain").onclick = async () => {
   const sure = await ask("Drain this run", "Nothing more is sent. What is paid is collected, then the run ends; the same command sends the rest. There is no way back.", "Drain", false);
   if (sure !== null) await post("/actions/drain");
 };
-$("ask").addEventListener("submit", (event) => { if (event.submitter && event.submitter.value === "no") $("ask-task").required = false; });
+$("ask-no").onclick = () => $("ask").close("no");
 
 const events = new EventSource("/events");
 events.addEventListener("view", (event) => { show(JSON.parse(event.data)); });

@@ -20,6 +20,8 @@ use super::terminal;
 const EVERY: Duration = Duration::from_secs(60);
 /// Fetches that fail are told by name this often at the most; the counts tell the rest.
 const TOLD: u32 = 5;
+/// What happens over and over is told this often.
+const SELDOM: Duration = Duration::from_secs(600);
 
 /// A watcher of a run.
 #[derive(Debug)]
@@ -57,6 +59,8 @@ struct View {
     clock: Clock,
     told_at: Option<Timestamp>,
     told: HashMap<&'static str, u32>,
+    /// When what happens over and over was last told.
+    repeated: HashMap<&'static str, Timestamp>,
 }
 
 struct Bars {
@@ -109,7 +113,7 @@ fn of(account: Option<&String>) -> String {
 
 impl View {
     fn new(bars: bool, clock: Clock) -> Self {
-        Self { bars: bars.then(Bars::new), clock, told_at: None, told: HashMap::new() }
+        Self { bars: bars.then(Bars::new), clock, told_at: None, told: HashMap::new(), repeated: HashMap::new() }
     }
 
     fn show(&mut self, notice: &Notice, quiet: bool) {
@@ -134,8 +138,14 @@ impl View {
             Notice::Submitted { label } => self.mention(format!("submitted {label}")),
             Notice::Stored { label, file, .. } => self.mention(format!("{label} is in {file}")),
             Notice::Adopted { label } => self.say(&format!("{label}: the remote has it; not sent again")),
-            Notice::Doubted { label, words } => self.mention(format!("{label} is in doubt: {words}")),
-            Notice::PutOff { words, until } => self.mention(format!("waiting until {until:.0}: {words}")),
+            Notice::Doubted { label, words } => {
+                self.mention(format!("{label} is in doubt: {words}"));
+                self.now_and_then("doubt", &format!("in doubt: {label}: {words}; it is looked for"));
+            }
+            Notice::PutOff { words, until } => {
+                self.mention(format!("waiting until {until:.0}: {words}"));
+                self.now_and_then("put off", &format!("not sent yet, and tried again: {words}"));
+            }
             Notice::Held { label, words } => self.say(&format!("held: {label}: {words}")),
             Notice::Failed { label, words } => self.say(&format!("failed: {label}: {words}")),
             Notice::Stuck { label, words } => self.say(&format!("stuck: {label}: {words}")),
@@ -163,10 +173,14 @@ impl View {
         let due = self.told_at.and_then(|at| at.checked_add(EVERY).ok()).is_none_or(|due| now >= due);
         if due && !quiet && tally.rows > 0 {
             self.told_at = Some(now);
-            let Tally { rows, done, planned, waiting, ready, .. } = tally;
-            terminal::err(&format!(
-                "{done}/{rows} collected, {waiting} at the remote, {ready} to collect, {planned} to send\n"
-            ));
+            let Tally { rows, done, planned, submitting, waiting, ready, failed, held, stuck, .. } = tally;
+            let mut line =
+                format!("{done}/{rows} collected, {waiting} at the remote, {ready} to collect, {planned} to send");
+            let others = [("being sent or in doubt", submitting), ("failed", failed), ("held", held), ("stuck", stuck)];
+            for (word, count) in others.into_iter().filter(|(_, count)| **count > 0) {
+                line.push_str(&format!(", {count} {word}"));
+            }
+            terminal::err(&format!("{line}\n"));
         }
     }
 
@@ -175,6 +189,16 @@ impl View {
         match &self.bars {
             Some(bars) => drop(bars.all.println(words)),
             None => terminal::err(&format!("{words}\n")),
+        }
+    }
+
+    /// A line that stays, for what may happen over and over: the first time, and then once in a while.
+    fn now_and_then(&mut self, kind: &'static str, words: &str) {
+        let now = self.clock.now();
+        let due = self.repeated.get(kind).and_then(|at| at.checked_add(SELDOM).ok()).is_none_or(|due| now >= due);
+        if due {
+            self.repeated.insert(kind, now);
+            self.say(words);
         }
     }
 

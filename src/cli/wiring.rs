@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{AccountSettings, Settings};
 use crate::domain::{AccountName, BatchName};
-use crate::gateway::{self, Preset, Region};
+use crate::gateway::{self, Pause, PauseReason, Preset, Region};
 use crate::ledger::Ledger;
 use crate::pace::Clock;
 use crate::pipeline::download::Downloader;
@@ -68,6 +68,8 @@ pub(super) struct Remotes {
     pub(super) lanes: Vec<LaneSettings>,
     /// Embedded simulators, which live as long as the run.
     pub(super) simulators: Vec<Simulator>,
+    /// Accounts of several that cannot be used, and why: the others go on.
+    pub(super) unusable: Vec<(AccountName, Pause)>,
 }
 
 impl Remotes {
@@ -81,7 +83,8 @@ impl Remotes {
 
 /// The remotes that the settings name; else the one that the ledger knows, when it knows just one.
 pub(super) async fn remotes(settings: &Settings, opened: &Opened) -> Result<Remotes, Failure> {
-    let mut remotes = Remotes { lanes: Vec::new(), simulators: Vec::new() };
+    let mut remotes = Remotes { lanes: Vec::new(), simulators: Vec::new(), unusable: Vec::new() };
+    let mut failed = None;
     let known = opened.store.accounts().await?;
     for account in &settings.accounts {
         let place = place_of(account, &known)?;
@@ -94,15 +97,25 @@ pub(super) async fn remotes(settings: &Settings, opened: &Opened) -> Result<Remo
             base_url = Some(simulator.base_url().to_owned());
             remotes.simulators.push(simulator);
         }
-        let built = gateway::build(account.spec(place.preset, base_url)?, opened.clock.clone())?;
+        let built = match (built(account, &place, base_url, &opened.clock), &account.name) {
+            (Ok(built), _) => built,
+            (Err(failure), Some(name)) if settings.accounts.len() > 1 => {
+                let words = failure.words();
+                remotes.unusable.push((name.clone(), Pause { reason: PauseReason::Key, words }));
+                failed = Some(failure);
+                continue;
+            }
+            (Err(failure), _) => return Err(failure),
+        };
         let name = match place.name {
             Some(name) => name,
-            None => account_name(place.preset, account.region, (!embedded).then_some(&built.base_url))?,
+            None => account_name(place.preset, (!embedded).then_some(&built.base_url))?,
         };
         let base_url = if embedded { String::new() } else { built.base_url };
-        let known = Account { name, gateway: place.preset.word().to_owned(), base_url, last_submit_at: None };
+        let wanted = Account { name, gateway: place.preset.word().to_owned(), base_url, last_submit_at: None };
+        is_where_it_was(&wanted, &known, opened.store.as_ref()).await?;
         remotes.lanes.push(LaneSettings {
-            account: known,
+            account: wanted,
             gateway: built.gateway,
             interval: account.rate.interval(),
             in_flight: account.in_flight,
@@ -114,7 +127,62 @@ pub(super) async fn remotes(settings: &Settings, opened: &Opened) -> Result<Remo
             callback_url: None,
         });
     }
-    Ok(remotes)
+    match failed {
+        Some(failure) if remotes.lanes.is_empty() => Err(failure),
+        Some(_) | None => Ok(remotes),
+    }
+}
+
+/// The gateway of an account. Reads its credentials.
+fn built(
+    account: &AccountSettings,
+    place: &Place,
+    base_url: Option<String>,
+    clock: &Clock,
+) -> Result<gateway::Built, Failure> {
+    Ok(gateway::build(account.spec(place.preset, base_url)?, clock.clone())?)
+}
+
+/// Says before a ledger is made whether there is any account to run with.
+pub(super) fn must_be_usable(settings: &Settings) -> Result<(), Failure> {
+    let mut failed = None;
+    for account in &settings.accounts {
+        let place = place_of(account, &[])?;
+        if place.is_embedded() {
+            return Ok(());
+        }
+        match built(account, &place, place.base_url.clone(), &Clock::system()) {
+            Ok(_) => return Ok(()),
+            Err(failure) => failed = failed.or(Some(failure)),
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// An account is known by its name: one whose rows are at another address would be asked about them in vain, and could be
+/// paid for them again.
+async fn is_where_it_was(wanted: &Account, known: &[Account], store: &dyn Store) -> Result<(), Failure> {
+    let Some(before) = known.iter().find(|known| known.name == wanted.name) else { return Ok(()) };
+    if (&before.gateway, &before.base_url) == (&wanted.gateway, &wanted.base_url) {
+        return Ok(());
+    }
+    let open = store.open_of(wanted.name.clone()).await?;
+    let rows = open.submitting + open.waiting + open.held + open.stuck;
+    if rows == 0 {
+        return Ok(());
+    }
+    let (name, gateway, place) = (&wanted.name, &before.gateway, &before.base_url);
+    let words = format!("{rows} rows are at account {name}, which was {gateway} at {place}, and is elsewhere now");
+    Err(Failure::new(Exit::Usage, words)
+        .hint("to use the new place beside it, give it a name of its own: --account NAME, or name = in its table")
+        .hint(format!("to collect first: nightreel collect {}", at(before))))
+}
+
+/// The flags that lead to an account as the ledger has it.
+pub(super) fn at(account: &Account) -> String {
+    let Account { name, gateway, base_url, .. } = account;
+    let place = if base_url.is_empty() { String::new() } else { format!(" --base-url {base_url}") };
+    format!("--gateway {gateway}{place} --account {:?}", name.as_str())
 }
 
 /// An account as far as it is known without its key.
@@ -149,7 +217,7 @@ pub(super) async fn known_accounts<'a>(
                 let base_url = base_url.or_else(|| preset.default_base_url(account.region).map(str::to_owned));
                 let name = match name {
                     Some(name) => name,
-                    None => account_name(preset, account.region, base_url.as_ref())?,
+                    None => account_name(preset, base_url.as_ref())?,
                 };
                 Known { settings: account, preset: Some(preset), name: Some(name), embedded }
             }
@@ -219,9 +287,10 @@ pub(super) fn place_of(account: &AccountSettings, known: &[Account]) -> Result<P
 }
 
 /// Names an account by its gateway, and by its host where that is not the preset's own.
-pub(super) fn account_name(preset: Preset, region: Region, url: Option<&String>) -> Result<AccountName, Failure> {
+pub(super) fn account_name(preset: Preset, url: Option<&String>) -> Result<AccountName, Failure> {
     let named = match url {
-        Some(url) if preset.default_base_url(region) != Some(url.as_str()) => {
+        // Another region is another account.
+        Some(url) if preset.default_base_url(Region::default()) != Some(url.as_str()) => {
             format!("{preset} at {}", url.split("://").last().unwrap_or(url))
         }
         Some(_) | None => preset.word().to_owned(),

@@ -66,8 +66,12 @@ pub enum JobEvent {
         /// What it calls it.
         task: TaskId,
     },
-    /// Absent after the quiet period, where sending the same reference again is safe.
-    ResendAllowed,
+    /// Absent after the quiet period: to be sent again under the same reference.
+    ResendAllowed {
+        /// The first request may have been paid all the same: nothing would refuse the second one, and the user chose it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        perhaps_paid: bool,
+    },
     /// Only a person can settle it.
     HeldForPerson,
     /// The video is made.
@@ -177,7 +181,7 @@ impl JobEvent {
             Self::LookedAbsent { .. } => "looked_absent",
             Self::LookPutOff { .. } => "look_put_off",
             Self::Found { .. } => "found",
-            Self::ResendAllowed => "resend_allowed",
+            Self::ResendAllowed { .. } => "resend_allowed",
             Self::HeldForPerson => "held_for_person",
             Self::Succeeded { .. } => "succeeded",
             Self::TaskFailed { .. } => "task_failed",

@@ -70,6 +70,12 @@ pub struct Attempt {
     /// How often in a row the remote put it off without making anything.
     #[serde(default)]
     pub put_offs: u32,
+    /// It was sent again after doubt: only its account may have it already, and goes on with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tied: bool,
+    /// How often it was sent again where that may have been paid twice.
+    #[serde(default)]
+    pub risks: u32,
     /// How often in a row a link to its video was dead.
     #[serde(default)]
     pub dead_links: u32,
@@ -101,6 +107,8 @@ impl Attempt {
             units: None,
             took_ms: None,
             put_offs: 0,
+            tied: false,
+            risks: 0,
             dead_links: 0,
         }
     }

@@ -52,9 +52,12 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
         (S::Planned { .. }, E::SubmitStarted { attempt, client_ref, account, price })
             if *attempt == job.next_attempt() && job.sender().is_none_or(|only| only == account) =>
         {
-            let put_offs = job.attempt.as_ref().filter(|last| last.number == *attempt).map_or(0, |last| last.put_offs);
-            let sent = Attempt::new(*attempt, client_ref.clone(), account.clone(), at);
-            job.attempt = Some(Attempt { price: price.clone(), put_offs, ..sent });
+            let mut sent = Attempt::new(*attempt, client_ref.clone(), account.clone(), at);
+            sent.price.clone_from(price);
+            if let Some(last) = job.attempt.as_ref().filter(|last| last.number == *attempt) {
+                (sent.put_offs, sent.tied, sent.risks) = (last.put_offs, last.tied, last.risks);
+            }
+            job.attempt = Some(sent);
             job.submissions += 1;
             Some(S::Submitting)
         }
@@ -77,8 +80,10 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
         }
         (S::Submitting, E::PutOff { due_at, .. }) => {
             job.submissions = job.submissions.saturating_sub(1);
-            job.attempt.as_mut()?.put_offs += 1;
-            Some(S::Planned { due_at: *due_at, resend: true, with: None })
+            let attempt = job.attempt.as_mut()?;
+            attempt.put_offs += 1;
+            let with = attempt.tied.then(|| attempt.account.clone());
+            Some(S::Planned { due_at: *due_at, resend: true, with })
         }
         (S::Submitting, E::Doubted { doubt, due_at }) => {
             // A request of a run that was stopped is as old as its intent, however late we come back to it.
@@ -92,10 +97,16 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
         (S::InDoubt { doubt, since, looks, .. }, E::LookPutOff { due_at }) => {
             Some(S::InDoubt { doubt, since, due_at: *due_at, looks })
         }
-        (S::InDoubt { .. }, E::ResendAllowed) => {
-            job.submissions = job.submissions.saturating_sub(1);
+        (S::InDoubt { .. }, E::ResendAllowed { perhaps_paid }) => {
+            let attempt = job.attempt.as_mut()?;
             // Only where it may be already would it be refused the second time.
-            let with = Some(job.attempt.as_ref()?.account.clone());
+            attempt.tied = true;
+            let with = Some(attempt.account.clone());
+            if *perhaps_paid {
+                attempt.risks += 1;
+            } else {
+                job.submissions = job.submissions.saturating_sub(1);
+            }
             Some(S::Planned { due_at: at, resend: true, with })
         }
         (S::InDoubt { doubt, .. }, E::HeldForPerson) => Some(S::Held { doubt }),
@@ -107,6 +118,7 @@ fn next_state(job: &mut Job, event: &JobEvent, at: Timestamp) -> Option<State> {
             }
             Verdict::NotMade => {
                 job.submissions = job.submissions.saturating_sub(1);
+                job.attempt.as_mut()?.tied = false;
                 Some(planned(true))
             }
             Verdict::Drop => Some(S::Failed { cause: FailureCause::Dropped }),

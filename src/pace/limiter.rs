@@ -3,6 +3,7 @@
 //! Requests are spread evenly and never bunched, and a hundredth slower than allowed: what leaves here evenly arrives
 //! a little unevenly, and the remote counts arrivals.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock as Ticks, Reference};
@@ -22,7 +23,10 @@ pub struct Limiter {
     cell: RateLimiter<NotKeyed, InMemoryState, SinceStart, NoOpMiddleware<Duration>>,
     clock: Clock,
     start: Timestamp,
+    interval: Duration,
     not_before: Timestamp,
+    /// When the last request left.
+    last: Mutex<Option<Timestamp>>,
 }
 
 impl Limiter {
@@ -40,7 +44,9 @@ impl Limiter {
             cell: RateLimiter::direct_with_clock(quota, SinceStart { clock: clock.clone(), start }),
             clock: clock.clone(),
             start,
+            interval,
             not_before: after_last.min(latest),
+            last: Mutex::new(None),
         }
     }
 
@@ -51,6 +57,18 @@ impl Limiter {
             let wait = not_yet.wait_time_from(since(self.start, self.clock.now()));
             self.clock.sleep(wait).await;
         }
+        *self.last() = Some(self.clock.now());
+    }
+
+    /// When one more request may leave, as far as can be told.
+    #[must_use]
+    pub fn next_at(&self) -> Timestamp {
+        let after_last = self.last().and_then(|at| at.checked_add(self.interval).ok());
+        after_last.map_or(self.not_before, |at| at.max(self.not_before))
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -77,12 +77,9 @@ pub struct Control {
 }
 
 impl Control {
-    /// Says which jobs may be submitted from now on. None are where the run was told to submit no more.
+    /// Says which jobs may be submitted from now on.
     pub fn open(&self, gate: Gate) {
-        self.gate.send_modify(|standing| {
-            let drained = *self.submitting.borrow() == Submitting::Drained;
-            *standing = if drained && matches!(gate, Gate::Open(_)) { Gate::Closed } else { gate };
-        });
+        self.gate.send_replace(gate);
     }
 
     /// No new submissions; what is paid and in flight is recorded; downloads stop at a chunk.
@@ -105,13 +102,6 @@ impl Control {
     /// Nothing more is submitted in this run, which ends once all that was paid is collected. There is no way back.
     pub fn drain(&self) {
         self.set(Submitting::Drained);
-        self.gate.send_if_modified(|standing| {
-            let open = matches!(standing, Gate::Open(_));
-            if open {
-                *standing = Gate::Closed;
-            }
-            open
-        });
     }
 
     /// Which jobs may be submitted.

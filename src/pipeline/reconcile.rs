@@ -4,25 +4,28 @@
 //! only where the remote keeps our references unique and can look them up (or where the user chose so), under the same
 //! reference; everywhere else it is held for a person.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use crate::domain::{ClientRef, Doubt, Job, JobEvent, State, StateCode, TaskId};
-use crate::gateway::{Listed, Observed};
+use crate::domain::{Attempt, ClientRef, Doubt, Job, JobEvent, State, StateCode, TaskId};
+use crate::gateway::{Asked, Listed, Observed};
 use crate::ledger::RecordError;
 use crate::pace::Backoff;
 
-use super::InDoubt;
 use super::lane::Lane;
 use super::shared::{Shared, UNREACHABLE, joined};
+use super::{InDoubt, Notice};
 
 /// Rows that are looked for at the same time.
 const AT_ONCE: usize = 8;
 /// Waits between two looks for the same row, while the quiet period lasts.
 const LOOKS: Backoff = Backoff { first: Duration::from_secs(2), most: Duration::from_secs(30) };
+/// A task that is not older than this is still known to whoever made it (Kling: 30 days, documented).
+const CONTROL: Duration = Duration::from_hours(20 * 24);
 /// A row is declared absent by the list only after this many pages of [`PAGE`] tasks.
 const PAGES: u32 = 4;
 const PAGE: u32 = 500;
@@ -74,12 +77,12 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
         Look::Absent => {
             let safe = lane.gateway().capabilities().resend_is_safe();
             // A remote that has the reference and does not show its task would refuse it again, and again.
-            let event = if *doubt == Doubt::AlreadyThere {
+            let event = if *doubt == Doubt::AlreadyThere || (safe && is_a_stranger(&shared, lane).await?) {
                 JobEvent::HeldForPerson
             } else if safe {
-                JobEvent::ResendAllowed
+                JobEvent::ResendAllowed { perhaps_paid: false }
             } else {
-                unsettled(lane)
+                unsettled(lane, attempt)
             };
             shared.record(&job, event).await.map(drop)
         }
@@ -94,7 +97,7 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
                 let due_at = ends_at.min(shared.after(shared.settings.settle_after.max(LOOKS.first)));
                 JobEvent::LookPutOff { due_at }
             } else {
-                unsettled(lane)
+                unsettled(lane, attempt)
             };
             shared.record(&job, event).await.map(drop)
         }
@@ -110,11 +113,32 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
     }
 }
 
+/// Whether the remote does not know what it certainly made for this account: then another account is asked than the one that
+/// the row may be at (another key, another region), and its word that the row is absent is worth nothing.
+async fn is_a_stranger(shared: &Shared, lane: &Lane) -> Result<bool, RecordError> {
+    let since = shared.now().checked_sub(CONTROL).unwrap_or(Timestamp::MIN);
+    let store = shared.parts.ledger.store();
+    let known = store.recent_task(lane.name().clone(), since).await?;
+    let Some(Attempt { task: Some(task), handle, .. }) = known else { return Ok(false) };
+    let observed = lane.gateway().observe(Asked { task: &task, handle: handle.as_ref() }).await;
+    let stranger = observed == Observed::NotVisible;
+    if stranger {
+        let words = format!(
+            "account {}: the remote does not know task {task}, which it made: is this another account's key? Rows in doubt \
+             are held",
+            lane.name()
+        );
+        shared.tell(Notice::Odd { words });
+    }
+    Ok(stranger)
+}
+
 /// What becomes of a row that the remote cannot settle.
-fn unsettled(lane: &Lane) -> JobEvent {
+fn unsettled(lane: &Lane, attempt: &Attempt) -> JobEvent {
     match lane.settings.in_doubt {
-        InDoubt::Hold => JobEvent::HeldForPerson,
-        InDoubt::Resend => JobEvent::ResendAllowed,
+        // Once: what is lost again and again is a person's to look at.
+        InDoubt::Resend if attempt.risks == 0 => JobEvent::ResendAllowed { perhaps_paid: true },
+        InDoubt::Hold | InDoubt::Resend => JobEvent::HeldForPerson,
     }
 }
 
@@ -153,10 +177,14 @@ async fn find(shared: &Shared, lane: &Lane, client_ref: &ClientRef, thorough: bo
 }
 
 async fn find_listed(shared: &Shared, lane: &Lane, client_ref: &ClientRef) -> Look {
+    let mut seen: HashSet<TaskId> = HashSet::new();
     for page in 1..=PAGES {
         match lane.gateway().list(page, PAGE).await {
             Listed::Page(tasks) => {
-                let last = tasks.len() < PAGE as usize;
+                // A short page may have records that could not be read: the end is a page that brings nothing new.
+                let known = seen.len();
+                seen.extend(tasks.iter().map(|task| task.task.clone()));
+                let last = seen.len() == known;
                 let ours = tasks.into_iter().find(|task| task.client_ref.as_ref() == Some(client_ref));
                 if let Some(observation) = ours {
                     return Look::Found(observation.task);

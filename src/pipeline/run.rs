@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{BatchId, Effect, ImageSource, Images, JobEvent, Price, StateCode};
+use crate::domain::{Effect, ImageSource, Images, JobEvent, Price, StateCode};
 use crate::ledger::RecordError;
 use crate::pace::Expectation;
 use crate::store::{Account, Group, Left};
@@ -59,7 +60,10 @@ impl Pipeline {
             lanes.push(Lane::new(wanted.clone(), slots, Expectation::from_recent(recent)));
         }
         let guard = Guard::new(settings.caution);
-        guard.count(&store.groups(None).await?);
+        guard.count_made(&store.groups(None).await?);
+        for lane in &lanes {
+            guard.count_running(lane.name(), &store.open_groups(lane.name().clone()).await?);
+        }
         let (gate_sender, gate) = watch::channel(gate);
         let (notices, _) = broadcast::channel(NOTICES);
         let stop = CancellationToken::new();
@@ -74,6 +78,7 @@ impl Pipeline {
             gate: gate.clone(),
             submitting: submitting.clone(),
             sink_stopped: watch::Sender::new(None),
+            in_hand: AtomicUsize::new(0),
             planned: watch::Sender::new(0),
             ready: Notify::new(),
             progress: Notify::new(),
@@ -123,8 +128,8 @@ impl Pipeline {
             None if told_to_stop => Ended::Interrupted,
             None => Ended::Finished,
         };
-        let batch = if let Gate::Open(batch) = *looked.borrow() { batch } else { None };
-        let mut outcome = outcome_of(&shared, ended, batch).await?;
+        let gate = *looked.borrow();
+        let mut outcome = outcome_of(&shared, ended, gate).await?;
         let drained = *shared.submitting.borrow() == Submitting::Drained;
         if outcome.ended == Ended::Finished && drained && !outcome.left.is_empty() {
             outcome.ended = Ended::Drained;
@@ -146,13 +151,15 @@ fn pools(lanes: &[LaneSettings]) -> HashMap<&str, Arc<Slots>> {
 }
 
 /// What is to be told of a run that ended.
-async fn outcome_of(shared: &Shared, ended: Ended, batch: Option<BatchId>) -> Result<Outcome, RecordError> {
+async fn outcome_of(shared: &Shared, ended: Ended, gate: Gate) -> Result<Outcome, RecordError> {
     let store = shared.parts.ledger.store();
     let pauses = shared.lanes.iter().filter_map(|lane| Some((lane.name().clone(), lane.pause.borrow().clone()?)));
     let closed = shared.guard.paused();
     let dear = shared.guard.has_dear();
     let mut left: Vec<LeftBehind> = Vec::new();
-    for group in store.groups(batch).await?.into_iter().filter(|group| group.state == StateCode::Planned) {
+    // Only a run that could send leaves anything behind.
+    let groups = if let Gate::Open(batch) = gate { store.groups(batch).await? } else { Vec::new() };
+    for group in groups.into_iter().filter(|group| group.state == StateCode::Planned) {
         let scene = (group.batch, group.scene.clone());
         let kept_by = match closed.iter().find(|closed| closed.scene == scene) {
             Some(closed) => KeptBy::Scene(closed.words.clone()),
@@ -227,7 +234,12 @@ fn is_idle(shared: &Shared, gate: Gate, left: &Left) -> bool {
             shared.lanes.iter().all(|lane| *lane.looked_once.borrow() || lane.is_denied()) && left.ready == 0
         }
         Gate::Closed => at_remote + left.ready == 0,
-        Gate::Open(_) => at_remote + left.ready == 0 && !left.planned.iter().any(|group| can_be_sent(shared, group)),
+        Gate::Open(_) => {
+            let in_hand = shared.in_hand.load(Ordering::SeqCst) > 0;
+            let drained = *shared.submitting.borrow() == Submitting::Drained;
+            let sendable = || !drained && left.planned.iter().any(|group| can_be_sent(shared, group));
+            at_remote + left.ready == 0 && !in_hand && !sendable()
+        }
     }
 }
 

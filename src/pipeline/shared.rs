@@ -1,6 +1,7 @@
 //! What the stages of one run share: the ledger behind one door that keeps slots and caution in step, the accounts at
 //! work, the signals to stop, and the notices.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -51,6 +52,8 @@ pub(super) struct Shared {
     /// Whether rows are sent, as whoever watches wants it.
     pub(super) submitting: watch::Sender<Submitting>,
     pub(super) sink_stopped: watch::Sender<Option<String>>,
+    /// Jobs that were taken to be sent, and whose intent is not in the ledger yet.
+    pub(super) in_hand: AtomicUsize,
     /// Counts up whenever a job may have become one that can be sent.
     pub(super) planned: watch::Sender<u64>,
     /// Woken when a job comes to be ready.
@@ -124,6 +127,17 @@ impl Shared {
         self.progress.notify_one();
     }
 
+    /// A job was taken to be sent.
+    pub(super) fn take_in_hand(&self) {
+        self.in_hand.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Its intent is in the ledger, or it was put down.
+    pub(super) fn out_of_hand(&self) {
+        self.in_hand.fetch_sub(1, Ordering::SeqCst);
+        self.progress.notify_one();
+    }
+
     /// Stops an account from submitting for the rest of the run. The first reason stands.
     pub(super) fn pause(&self, lane: &Lane, pause: &Pause) {
         let first = lane.pause.send_if_modified(|standing| {
@@ -142,6 +156,10 @@ impl Shared {
     /// The remote refused a question: the account is paused, and after some refusals in a row asked no more.
     pub(super) fn deny(&self, lane: &Lane, pause: &Pause) {
         lane.denied();
+        if lane.is_denied() {
+            // What waits there is not waited for by the other accounts.
+            self.guard.leave_out(lane.name());
+        }
         self.pause(lane, pause);
     }
 

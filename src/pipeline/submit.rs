@@ -28,6 +28,8 @@ use super::{Gate, Notice};
 
 /// Waits after the remote's limits were met. Kling asks for at least a second at first.
 const LIMITED: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
+/// How long before the pace allows the next request its job is taken and its pictures are read.
+const LEAD: Duration = Duration::from_millis(250);
 /// How soon after a lost answer the remote is first asked. Its own records may lag a little.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 
@@ -141,10 +143,12 @@ impl Stage {
         &self.shared.lanes[self.place]
     }
 
-    /// When the account may send something, unless something happens; never while the gate is closed or it is paused.
+    /// When the account may send something, unless something happens; never while the gate is closed or it is paused. A
+    /// slot and a job are not held while the pace is waited for, but for a moment in which pictures are read.
     fn not_before(&self) -> Timestamp {
         let open = matches!(*self.gate.borrow(), Gate::Open(_)) && self.shared.is_submitting();
-        if open && !self.lane().is_paused() { self.not_before } else { Timestamp::MAX }
+        let pace = self.limiter.next_at().checked_sub(LEAD).unwrap_or(Timestamp::MIN);
+        if open && !self.lane().is_paused() { self.not_before.max(pace) } else { Timestamp::MAX }
     }
 
     /// With a slot in hand: the next job that may be sent now, and its price, which is reserved.
@@ -164,10 +168,11 @@ impl Stage {
             let Some(job) = due.jobs.into_iter().next() else {
                 return Ok(Next::Nothing(due.next_at.unwrap_or(Timestamp::MAX)));
             };
-            if !shared.guard.admit(&job, shared.now()) {
+            if !shared.guard.admit(lane.name(), &job, shared.now()) {
                 store.release(job.id);
                 continue;
             }
+            shared.take_in_hand();
             let price = lane.settings.prices.price(&job.effect).amount;
             match self.afford(batch, price).await? {
                 Afford::Yes => {
@@ -175,14 +180,12 @@ impl Stage {
                     return Ok(Next::Job(Box::new(job), price));
                 }
                 Afford::NotNow => {
-                    shared.guard.put_down(&job);
-                    store.release(job.id);
+                    self.drop_from_hand(&job);
                     // Whatever is in hand makes itself heard.
                     return Ok(Next::Nothing(Timestamp::MAX));
                 }
                 Afford::No => {
-                    shared.guard.put_down(&job);
-                    store.release(job.id);
+                    self.drop_from_hand(&job);
                     shared.guard.too_dear(self.place, &job);
                 }
             }
@@ -197,11 +200,16 @@ impl Stage {
 
     /// Gives up what was in hand for a job that was not sent.
     fn put_down(&self, job: &Job, price: Money) {
-        self.shared.guard.put_down(job);
         self.shared.budget.settle(price);
         self.lane().slots.give_back();
-        self.shared.parts.ledger.store().release(job.id);
+        self.drop_from_hand(job);
         self.shared.look_again();
+    }
+
+    fn drop_from_hand(&self, job: &Job) {
+        self.shared.guard.put_down(self.lane().name(), job);
+        self.shared.parts.ledger.store().release(job.id);
+        self.shared.out_of_hand();
     }
 
     /// Reads the pictures, waits for the pace, and sends. `false` when the job was not sent.
@@ -215,8 +223,13 @@ impl Stage {
                 return Ok(false);
             }
         };
+        // What was learned meanwhile is heeded.
+        let scene = (job.batch, job.effect.scene.clone());
+        if lane.is_paused() || shared.guard.is_paused(&scene) || shared.now() < self.not_before {
+            return Ok(false);
+        }
         self.limiter.ready().await;
-        if !shared.is_submitting() {
+        if !shared.is_submitting() || lane.is_paused() || shared.guard.is_paused(&scene) {
             return Ok(false);
         }
         let now = shared.now();
@@ -283,6 +296,7 @@ async fn send(shared: Arc<Shared>, place: usize, job: Job, started: JobEvent, pi
         _ => Money::ZERO,
     };
     let recorded = shared.record(&job, started).await;
+    shared.out_of_hand();
     // From here on the ledger counts it, or nothing has left.
     if shared.budget.settle(price) {
         shared.look_again();
@@ -291,7 +305,7 @@ async fn send(shared: Arc<Shared>, place: usize, job: Job, started: JobEvent, pi
         Ok(submitting) => submitting,
         Err(failed) => {
             lane.slots.give_back();
-            shared.guard.put_down(&job);
+            shared.guard.put_down(lane.name(), &job);
             shared.parts.ledger.store().release(job.id);
             return Sent { outcome: Err(failed), limited: None };
         }

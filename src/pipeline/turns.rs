@@ -9,6 +9,8 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub(super) struct Turns {
     queue: Mutex<Vec<Place>>,
+    /// What whoever had the last turn had had before it: who comes back after a pause begins here.
+    now: Mutex<f64>,
     moved: Notify,
 }
 
@@ -24,7 +26,8 @@ impl Turns {
     /// Nobody has had a turn; `weights` are at least 1.
     pub(super) fn new(weights: impl IntoIterator<Item = u32>) -> Self {
         let place = |weight: u32| Place { weight: weight.max(1), had: 0.0, waiting: false };
-        Self { queue: Mutex::new(weights.into_iter().map(place).collect()), moved: Notify::new() }
+        let queue = Mutex::new(weights.into_iter().map(place).collect());
+        Self { queue, now: Mutex::new(0.0), moved: Notify::new() }
     }
 
     /// Waits for the turn of the account at `place` among those that wait now.
@@ -45,10 +48,11 @@ impl Turns {
     /// The account at `place` used its turn.
     pub(super) fn used(&self, place: usize) {
         let mut queue = self.queue();
-        // Who comes back after a pause does not get all that it missed.
-        let least = queue.iter().map(|place| place.had).fold(f64::INFINITY, f64::min);
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(used) = queue.get_mut(place) {
-            used.had = used.had.max(least) + 1.0 / f64::from(used.weight);
+            // Who comes back after a pause does not get all that it missed.
+            *now = now.max(used.had);
+            used.had = *now + 1.0 / f64::from(used.weight);
         }
     }
 
@@ -112,6 +116,26 @@ mod tests {
             had[first] += 1;
         }
         assert_eq!(had, [30, 10]);
+    }
+
+    #[tokio::test]
+    async fn who_comes_back_after_a_pause_does_not_get_all_that_it_missed() {
+        let turns = Turns::new([1, 1]);
+        for _ in 0..100 {
+            turns.wait(0).await;
+            turns.used(0);
+        }
+        let mut had = [0, 0];
+        for _ in 0..20 {
+            let first = tokio::select! {
+                biased;
+                () = turns.wait(1) => 1,
+                () = turns.wait(0) => 0,
+            };
+            turns.used(first);
+            had[first] += 1;
+        }
+        assert!(had[0] >= 9, "{had:?}");
     }
 
     #[tokio::test]

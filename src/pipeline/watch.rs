@@ -298,12 +298,12 @@ impl Stage {
             Listed::Page(tasks) => tasks,
             Listed::Unclear { words, retry_after } => {
                 tracing::debug!(words, "the list gave no usable answer");
-                self.not_before = self.shared.after(retry_after.unwrap_or_default());
+                self.not_before = self.not_before.max(self.shared.after(retry_after.unwrap_or_default()));
                 return Ok(());
             }
             Listed::Paused(pause) => {
                 self.shared.deny(self.lane(), &pause);
-                self.not_before = self.shared.after(UNCLEAR.first);
+                self.not_before = self.not_before.max(self.shared.after(UNCLEAR.first));
                 return Ok(());
             }
         };

@@ -10,4 +10,5 @@ pub use ends::Ending;
 pub use receipt::{Costs, Fate, Receipt, SceneCosts, StrayCharge, Terms};
 pub use requests::{Outcome, Request, requests};
 pub use results::{RESULTS, ReportError, write as write_results};
+pub use summary::{Elsewhere, rows};
 pub use summary::{Failures, Show, Summary, Trouble};

@@ -129,7 +129,7 @@ impl Request {
                 self.end(at, Outcome::NotMade { words: cause.to_string() });
             }
             JobEvent::Doubted { doubt, .. } => self.outcome = Outcome::InDoubt { words: doubt.to_string() },
-            JobEvent::ResendAllowed => self.outcome = Outcome::SentAgain,
+            JobEvent::ResendAllowed { perhaps_paid: false } => self.outcome = Outcome::SentAgain,
             JobEvent::Succeeded { took_ms, units, .. } => {
                 self.took_ms = took_ms.or(self.took_ms);
                 self.units = units.clone().or(self.units.take());
@@ -154,6 +154,7 @@ impl Request {
             JobEvent::Refused { .. }
             | JobEvent::LookedAbsent { .. }
             | JobEvent::LookPutOff { .. }
+            | JobEvent::ResendAllowed { perhaps_paid: true }
             | JobEvent::HeldForPerson
             | JobEvent::FetchFailed { .. }
             | JobEvent::LinkExpired
@@ -271,7 +272,7 @@ mod tests {
             outcomes(&[
                 started(1),
                 doubted(),
-                JobEvent::ResendAllowed,
+                JobEvent::ResendAllowed { perhaps_paid: false },
                 started(1),
                 accepted("t"),
                 succeeded(),

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::domain::{BatchId, Currency, FailureCause, JobId, Money, Price, State, StateCode, Tally};
+use crate::domain::{BatchId, Currency, FailureCause, Job, JobId, Money, Price, State, StateCode, Tally};
 use crate::gateway::advice_on;
-use crate::store::{Filter, Spent, Store, StoreError};
+use crate::store::{Filter, RunEnd, Spent, Store, StoreError};
 
 use super::ends::Ending;
 use super::results::cause;
@@ -16,6 +17,8 @@ const NAMED: usize = 5;
 /// Rows in trouble that are shown, unless all are asked for.
 const SHOWN: usize = 20;
 const PAGE: usize = 1000;
+/// Rows that have not ended and are looked through for such as are in doubt, of each account.
+const OPEN: usize = 5000;
 
 /// Rows that failed for one cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,7 +38,7 @@ pub struct Failures {
 pub struct Trouble {
     /// Its name.
     pub id: String,
-    /// Held or stuck.
+    /// Held, stuck or in doubt.
     pub state: StateCode,
     /// Why.
     pub cause: String,
@@ -49,6 +52,23 @@ pub struct Trouble {
     pub task_id: Option<String>,
 }
 
+/// Tasks of an account that is not at work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Elsewhere {
+    /// Its name.
+    pub account: String,
+    /// How many.
+    pub tasks: u64,
+    /// The flags that lead to it.
+    pub reach: String,
+}
+
+/// How many rows, in words.
+#[must_use]
+pub fn rows(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+}
+
 /// How things stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
@@ -57,10 +77,12 @@ pub struct Summary {
     pub tally: Tally,
     /// What failed, by cause, the most frequent first.
     pub failures: Vec<Failures>,
-    /// Rows that are held or stuck; the first twenty, unless all were asked for.
+    /// How many rows are in doubt and still looked for by nightreel itself.
+    pub in_doubt: u64,
+    /// Rows that are held, stuck or in doubt; the first twenty, unless all were asked for.
     pub troubles: Vec<Trouble>,
-    /// Tasks that belong to other accounts than the one that was used, by account.
-    pub elsewhere: BTreeMap<String, u64>,
+    /// Tasks that belong to other accounts than those that were at work.
+    pub elsewhere: Vec<Elsewhere>,
     /// What may have been paid, by account and currency.
     pub spent: Vec<Spent>,
     /// What failed tasks would have cost: most remotes charge nothing for them, which no remote promises for effects.
@@ -68,10 +90,27 @@ pub struct Summary {
     /// Videos that were paid, were not collected, and are soon thrown away at the remote; the most urgent account first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ending: Vec<Ending>,
+    /// How the last run ended.
+    pub last_run: Option<RunEnd>,
     /// What the run learned that is worth a line.
     pub notes: Vec<String>,
     /// What to type next.
     pub next: Vec<String>,
+}
+
+impl Trouble {
+    fn of(job: Job) -> Self {
+        let sent = job.attempt.as_ref();
+        Self {
+            cause: cause(&job),
+            state: job.state.code(),
+            scene: job.effect.scene.clone(),
+            submitted: sent.map_or_else(String::new, |sent| format!("{:.0}", sent.started_at)),
+            external_task_id: sent.map_or_else(String::new, |sent| sent.client_ref.to_string()),
+            task_id: job.task().map(ToString::to_string),
+            id: job.label,
+        }
+    }
 }
 
 /// How many rows in trouble are shown.
@@ -93,7 +132,11 @@ impl Summary {
     /// Gathers how things stand, in one batch or in all.
     pub async fn gather(store: &dyn Store, batch: Option<BatchId>, show: Show) -> Result<Self, StoreError> {
         let (tally, spent) = (store.tally(batch).await?, store.spent(batch).await?);
-        let mut summary = Self { tally, spent, ..Self::default() };
+        let last_run = store.last_run(batch).await?;
+        let mut summary = Self { tally, spent, last_run, ..Self::default() };
+        if summary.tally.submitting > 0 {
+            summary.gather_doubts(store, batch, show).await?;
+        }
         let mut refunded: BTreeMap<Currency, Money> = BTreeMap::new();
         let mut failures: BTreeMap<String, Failures> = BTreeMap::new();
         let mut after = JobId(0);
@@ -123,21 +166,7 @@ impl Summary {
                         failure.named.push(job.label.clone());
                     }
                 } else if show == Show::All || summary.troubles.len() < SHOWN {
-                    summary.troubles.push(Trouble {
-                        cause: cause(&job),
-                        state: job.state.code(),
-                        scene: job.effect.scene.clone(),
-                        submitted: job
-                            .attempt
-                            .as_ref()
-                            .map_or_else(String::new, |sent| format!("{:.0}", sent.started_at)),
-                        external_task_id: job
-                            .attempt
-                            .as_ref()
-                            .map_or_else(String::new, |sent| sent.client_ref.to_string()),
-                        task_id: job.task().map(ToString::to_string),
-                        id: job.label,
-                    });
+                    summary.troubles.push(Trouble::of(job));
                 }
             }
         }
@@ -146,6 +175,21 @@ impl Summary {
         summary.perhaps_refunded = refunded.collect();
         summary.failures.sort_by_key(|failures| std::cmp::Reverse(failures.rows));
         Ok(summary)
+    }
+
+    /// Rows in doubt: nightreel itself still looks for them.
+    async fn gather_doubts(&mut self, store: &dyn Store, batch: Option<BatchId>, show: Show) -> Result<(), StoreError> {
+        for account in store.accounts().await? {
+            let open = store.open_before(account.name, Timestamp::MAX, OPEN).await?;
+            let doubts = open.into_iter().filter(|job| batch.is_none_or(|batch| job.batch == batch));
+            for job in doubts.filter(|job| job.state.code() == StateCode::InDoubt) {
+                self.in_doubt += 1;
+                if show == Show::All || self.troubles.len() < SHOWN {
+                    self.troubles.push(Trouble::of(job));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// For people.
@@ -175,7 +219,7 @@ impl Summary {
         for failures in &self.failures {
             let more = failures.rows - failures.named.len() as u64;
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            line(format!("failed, {} rows: {}\n  {}{more}", failures.rows, failures.cause, failures.named.join(", ")));
+            line(format!("failed, {}: {}\n  {}{more}", rows(failures.rows), failures.cause, failures.named.join(", ")));
             if let Some(hint) = failures.hint {
                 line(format!("  do: {hint}"));
             }
@@ -185,12 +229,12 @@ impl Summary {
             let task = trouble.task_id.as_ref().map_or_else(String::new, |task| format!(", task {task}"));
             line(format!("  sent {} as {}{task}", trouble.submitted, trouble.external_task_id));
         }
-        let hidden = (tally.held + tally.stuck).saturating_sub(self.troubles.len() as u64);
+        let hidden = (tally.held + tally.stuck + self.in_doubt).saturating_sub(self.troubles.len() as u64);
         if hidden > 0 {
-            line(format!("… and {hidden} more rows that are held or stuck: nightreel status --all"));
+            line(format!("… and {hidden} more rows that are held, stuck or in doubt: nightreel status --all"));
         }
-        for (account, tasks) in &self.elsewhere {
-            line(format!("{tasks} rows belong to another account, {account}: name it to collect them"));
+        for Elsewhere { account, tasks, reach } in &self.elsewhere {
+            line(format!("{} at account {account}, which is not at work: nightreel collect {reach}", rows(*tasks)));
         }
         for line_of in self.ending.iter().flat_map(Ending::lines) {
             line(line_of);

@@ -93,10 +93,20 @@ async fn planned_jobs_come_to_the_accounts_that_may_send_them(store: &dyn Store)
     assert_eq!(take(Wanted { account: other.clone(), ..anything() }).await, ["r0", "hug", "hers"]);
     let closed = vec![(batch.id, "squish".to_owned())];
     assert_eq!(take(Wanted { closed, ..anything() }).await, ["hug"]);
+    // Behind hundreds of rows that may not be sent now stands one that may.
+    let crowd = (0..300).map(|number| NewJob { account: Some(other.clone()), ..row(&format!("crowd{number}")) });
+    store.admit(batch.id, crowd.collect(), at(0)).await.unwrap();
+    let mut last = row("last");
+    last.effect.scene = "kiss_pro".into();
+    store.admit(batch.id, vec![last], at(0)).await.unwrap();
+    let closed = ["squish", "hug_pro"].map(|scene| (batch.id, scene.to_owned())).to_vec();
+    assert_eq!(take(Wanted { closed, ..anything() }).await, ["last"]);
+    let crowd = all(store).await.into_iter().filter(|job| job.label.starts_with("crowd") || job.label == "last");
+    assert_eq!(store.withdraw(batch.id, crowd.map(|job| job.id).collect()).await.unwrap(), 301);
     // What may be at an account already goes back to that account, whatever its row says.
     let mut job = all(store).await.remove(0);
     let doubted = JobEvent::Doubted { doubt: Doubt::TimedOut, due_at: at(1) };
-    for event in [started(&job), doubted, JobEvent::ResendAllowed] {
+    for event in [started(&job), doubted, JobEvent::ResendAllowed { perhaps_paid: false }] {
         let step = change(&job, event);
         job = step.job.clone();
         store.commit(step).await.unwrap();
@@ -278,7 +288,7 @@ fn some_event(job: &Job, dice: &mut fastrand::Rng) -> JobEvent {
         State::InDoubt { .. } => vec![
             JobEvent::LookedAbsent { due_at },
             JobEvent::Found { task: task() },
-            JobEvent::ResendAllowed,
+            JobEvent::ResendAllowed { perhaps_paid: dice.bool() },
             JobEvent::HeldForPerson,
         ],
         State::Waiting { .. } => vec![

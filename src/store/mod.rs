@@ -16,7 +16,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AccountName, BatchId, BatchName, Digest, Effect, Job, JobEvent, JobId, OutputKey, Price, RowKey, StateCode, Tally,
+    AccountName, Attempt, BatchId, BatchName, Digest, Effect, Job, JobEvent, JobId, OutputKey, Price, RowKey,
+    StateCode, Tally,
 };
 
 /// A store could not do what it was asked.
@@ -179,6 +180,22 @@ pub struct Left {
     pub planned: Vec<Group>,
 }
 
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RunEnd {
+    /// The batch that it was for; `None` for all.
+    #[serde(skip)]
+    pub batch: Option<BatchId>,
+    /// When.
+    pub at: Timestamp,
+    /// With which exit code.
+    pub exit_code: u8,
+    /// How many requests it sent.
+    pub submitted: u64,
+    /// What it learned, line by line.
+    pub notes: Vec<String>,
+}
+
 /// What an account may have been paid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Spent {
@@ -300,6 +317,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// How many jobs of each scene are in which state, in one batch or in all. Does not walk the jobs.
     fn groups(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Vec<Group>, StoreError>>;
 
+    /// How many jobs of an account, of each scene, have an attempt and are not ended. Does not walk the jobs that ended.
+    fn open_groups(&self, account: AccountName) -> BoxFuture<'_, Result<Vec<Group>, StoreError>>;
+
     /// What may have been paid, in one batch or in all, by account and currency. Does not walk the jobs.
     fn spent(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Vec<Spent>, StoreError>>;
 
@@ -325,6 +345,16 @@ pub trait Store: fmt::Debug + Send + Sync {
         account: AccountName,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<std::time::Duration>, StoreError>>;
+
+    /// Remembers how a run ended.
+    fn note_run(&self, ended: RunEnd) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// How the last run ended that had to do with a batch, or the last one of all.
+    fn last_run(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Option<RunEnd>, StoreError>>;
+
+    /// A task of an account that the remote has, or made, and that was sent after an instant; the latest such row.
+    fn recent_task(&self, account: AccountName, since: Timestamp)
+    -> BoxFuture<'_, Result<Option<Attempt>, StoreError>>;
 
     /// Ends the store after all that was asked of it is done.
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>>;

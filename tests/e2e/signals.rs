@@ -1,15 +1,9 @@
 //! SIGINT and SIGTERM: an end in order within ten seconds, or at once.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use crate::support::World;
-
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-}
+use crate::support::{World, signal};
 
 #[test]
 fn an_interrupted_run_says_so_in_time_and_goes_on_later() {

@@ -275,6 +275,18 @@ impl Drop for World {
     }
 }
 
+/// Sends a process a signal.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// Interrupts a run, and waits until it has ended in order.
+pub(crate) fn interrupt(mut run: Child) {
+    signal(&run, "INT");
+    assert_eq!(run.wait().unwrap().code(), Some(5));
+}
+
 /// Every file below `folder`, relative to it.
 pub(crate) fn files(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();

@@ -102,7 +102,11 @@ pub(in crate::cli) async fn rescue(args: &args::Rescue, global: &Global, setting
     if let Some(manifest) = &args.manifest {
         plan(&opened, settings, args.batch.as_deref(), manifest).await?;
     }
-    let (mut strays, mut gaps) = (Vec::new(), Vec::new());
+    let unusable = remotes.unusable.iter();
+    let mut gaps: Vec<Gap> = unusable
+        .map(|(account, pause)| Gap { account: account.to_string(), words: pause.to_string(), exit: Exit::Paused })
+        .collect();
+    let mut strays = Vec::new();
     for lane in &remotes.lanes {
         let (found, gap) = listed(lane, &opened, since).await;
         strays.extend(found);
@@ -117,7 +121,7 @@ pub(in crate::cli) async fn rescue(args: &args::Rescue, global: &Global, setting
         fetch::fetch(&remotes.lanes, sink.as_ref(), &opened.clock, &mut strays).await?;
     }
     remotes.shutdown().await;
-    let report = report(args, strays, gaps);
+    let report = report(strays, gaps);
     let exit = report.1;
     if global.json {
         terminal::json(&report.0);
@@ -226,15 +230,15 @@ async fn adopt(opened: &Opened, strays: &mut [Stray]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn report(args: &args::Rescue, strays: Vec<Stray>, not_asked: Vec<Gap>) -> (Report, Exit) {
+fn report(strays: Vec<Stray>, not_asked: Vec<Gap>) -> (Report, Exit) {
     let count = |is: fn(&Stray) -> bool| strays.iter().filter(|stray| is(stray)).count();
     let adopted = count(|stray| stray.fate == Fate::Adopted);
     let downloaded = count(|stray| matches!(stray.fate, Fate::Downloaded { .. }));
     let left = count(Stray::is_left);
     let exit = match not_asked.iter().map(|gap| gap.exit).find(|exit| *exit != Exit::Done) {
         Some(exit) => exit,
-        // Whoever goes on to send must know that not everything was looked at.
-        None if args.adopt && !not_asked.is_empty() => Exit::Held,
+        // Whoever goes on must know that not everything was looked at.
+        None if !not_asked.is_empty() => Exit::Held,
         None if left > 0 => Exit::Held,
         None => Exit::Done,
     };

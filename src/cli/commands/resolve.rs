@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::config::Settings;
 use crate::domain::{Job, JobEvent, JobId, StateCode, TaskId, Verdict};
+use crate::report::rows;
 use crate::store::{Filter, Store};
 
 use super::super::args::{Global, Resolve};
@@ -50,7 +51,11 @@ pub(in crate::cli) async fn resolve(args: &Resolve, global: &Global, settings: &
             (None, true) => "next: nightreel run   (sends them)",
             (None, false) => "they are given up; nightreel retry ROW takes one up again",
         };
-        terminal::out(&format!("{} rows settled\n{next}\n", settled.len()));
+        if settled.is_empty() {
+            terminal::out("no row is held; rows in doubt are still being looked for: nightreel status\n");
+        } else {
+            terminal::out(&format!("{} settled\n{next}\n", rows(settled.len() as u64)));
+        }
     }
     Ok(Exit::Done)
 }

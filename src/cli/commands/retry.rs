@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::config::Settings;
 use crate::domain::{BatchId, FailureCause, Job, JobEvent, JobId, State, StateCode};
+use crate::report::rows;
 use crate::store::{Filter, Store};
 
 use super::super::args::{Global, Retry};
@@ -46,7 +47,8 @@ pub(in crate::cli) async fn retry(args: &Retry, global: &Global, settings: &Sett
         terminal::json(&json!({ "planned": planned.len(), "rows": planned }));
     } else if !global.quiet {
         let next = if planned.is_empty() { "" } else { "next: nightreel run   (sends them, and pays for each)\n" };
-        terminal::out(&format!("{} rows are planned again\n{next}", planned.len()));
+        let verb = if planned.len() == 1 { "is" } else { "are" };
+        terminal::out(&format!("{} {verb} planned again\n{next}", rows(planned.len() as u64)));
     }
     Ok(Exit::Done)
 }

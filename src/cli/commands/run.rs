@@ -21,6 +21,10 @@ pub(in crate::cli) async fn run(
         return Err(Failure::new(Exit::Usage, "which manifest? There is no ledger to go on with yet")
             .hint("nightreel run MANIFEST --gateway simulator"));
     }
+    if !settings.state.exists() {
+        // A start that comes to nothing leaves no ledger behind.
+        wiring::must_be_usable(settings)?;
+    }
     let opened = wiring::open(settings)?;
     let remotes = wiring::remotes(settings, &opened).await?;
     let decide = async {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::config::{DashboardSettings, Settings};
+use crate::config::{AccountSettings, DashboardSettings, Settings};
 use crate::domain::Price;
 use crate::pace::Clock;
 use crate::pipeline::Control;
@@ -78,14 +78,17 @@ impl Shown {
 /// Where each account is called back, of which it is told.
 fn hooks(settings: &Settings, base: &str, remotes: &mut Remotes) -> Result<Arc<Hooks>, Failure> {
     let mut accounts = Vec::new();
-    for (lane, account) in remotes.lanes.iter().zip(&settings.accounts) {
+    for lane in &remotes.lanes {
+        // Only one that stands alone may have no name of its own.
+        let named = |account: &&AccountSettings| account.name.as_ref().is_none_or(|name| *name == lane.account.name);
+        let account = settings.accounts.iter().find(named);
         let signature = if lane.account.gateway == crate::gateway::Preset::WaveSpeed.word() {
             Signature::WaveSpeed
         } else {
             Signature::Standard
         };
-        let secrets = account.sources.webhook_secret()?.into_iter().collect();
-        accounts.push((lane.account.name.clone(), signature, secrets));
+        let secret = account.map(|account| account.sources.webhook_secret()).transpose()?.flatten();
+        accounts.push((lane.account.name.clone(), signature, secret.into_iter().collect()));
     }
     let hooks = Hooks::open(&settings.state, base, accounts)?;
     for lane in &mut remotes.lanes {

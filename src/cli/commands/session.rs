@@ -10,7 +10,9 @@ use crate::config::Settings;
 use crate::domain::{AccountName, BatchId, Currency, Price};
 use crate::gateway::PauseReason;
 use crate::pipeline::{self, Ended, Gate, KeptBy, LeftBehind, Outcome, Pipeline};
-use crate::report::{self, Show, Summary};
+use crate::report::{self, Elsewhere, Show, Summary, rows};
+
+use crate::store::RunEnd;
 
 use super::super::args::Global;
 use super::super::exit::Exit;
@@ -54,6 +56,9 @@ pub(super) async fn drive(
     decide: impl Future<Output = Result<Decision, Failure>>,
 ) -> Result<Exit, Failure> {
     let parts = wiring::parts(opened)?;
+    for (account, pause) in &remotes.unusable {
+        terminal::err(&format!("account {account} cannot be used: {}; the others go on\n", pause.words));
+    }
     let shown = Shown::prepare(settings, &mut remotes).await?;
     let wanted = pipeline::Settings {
         lanes: remotes.lanes.clone(),
@@ -96,6 +101,8 @@ pub(super) async fn drive(
     drop(stop.await);
     drop(control);
     progress.finish().await;
+    let mut outcome = outcome;
+    outcome.pauses.extend(remotes.unusable.iter().cloned());
     remotes.shutdown().await;
     let scope = if let Gate::Open(batch) = decision.gate { batch } else { None };
     let after = opened.store.tally(None).await?;
@@ -145,7 +152,7 @@ impl Close<'_> {
             let open = store.open_of(other.name.clone()).await?;
             let tasks = open.submitting + open.waiting;
             if tasks > 0 {
-                summary.elsewhere.insert(other.name.to_string(), tasks);
+                summary.elsewhere.push(Elsewhere { account: other.name.to_string(), tasks, reach: wiring::at(&other) });
             }
         }
         let mut stuck_behind = 0;
@@ -156,21 +163,30 @@ impl Close<'_> {
         let (exit, word, words) = self.meaning(&summary, stuck_behind);
         summary.notes = notes(self.outcome);
         summary.next = self.next(&summary, exit);
+        let ended = RunEnd {
+            batch: self.scope,
+            at: self.opened.clock.now(),
+            exit_code: exit.number(),
+            submitted: sent,
+            notes: summary.notes.clone(),
+        };
+        store.note_run(ended).await?;
         if self.global.json {
             let (changed, exit_code) = (self.decision.changed, exit.number());
             terminal::json(&Closing { summary: &summary, submitted_now: sent, changed, ended: word, exit_code });
         } else if !self.global.quiet {
-            let sent =
-                if sent == 0 { "nothing was submitted".to_owned() } else { format!("{sent} rows were submitted") };
+            let sent = match sent {
+                0 => "nothing was submitted".to_owned(),
+                1 => "1 row was submitted".to_owned(),
+                sent => format!("{sent} rows were submitted"),
+            };
             terminal::out(&format!("{sent} in this run\n{}", summary.text()));
         } else if exit != Exit::Done {
             terminal::err(&format!("{}\n", summary.line()));
         }
         if self.decision.changed > 0 && !self.global.json {
-            let rows = self.decision.changed;
-            terminal::err(&format!(
-                "{rows} rows changed after they were submitted and were not sent again (--resubmit-changed does)\n"
-            ));
+            let changed = rows(self.decision.changed);
+            terminal::err(&format!("{changed} changed after submission, not sent again (--resubmit-changed does)\n"));
         }
         if let Some(words) = words.filter(|_| !self.global.json) {
             terminal::err(&format!("{words}\n"));
@@ -205,7 +221,8 @@ impl Close<'_> {
                 outcome.pauses.iter().map(|(name, pause)| format!("paused: {name}: {pause}")).collect();
             let empty = outcome.pauses.iter().any(|(_, pause)| pause.reason == PauseReason::Balance);
             let exit = if empty { Exit::Empty } else { Exit::Paused };
-            return (exit, "paused", Some(said.join("\n")));
+            // The summary has said it to whoever reads it.
+            return (exit, "paused", self.global.quiet.then(|| said.join("\n")));
         }
         let tally = &summary.tally;
         if kept(|by| matches!(by, KeptBy::Budget)) > 0 {
@@ -238,7 +255,11 @@ impl Close<'_> {
             Exit::Interrupted | Exit::Unwritable => next.push("run the same command again".to_owned()),
             Exit::Done | Exit::Internal | Exit::Usage | Exit::Failed | Exit::Held | Exit::Locked | Exit::Rejected => {}
         }
-        if self.outcome.left.iter().any(|left| matches!(left.kept_by, KeptBy::Scene(_))) {
+        let left = |by: fn(&KeptBy) -> bool| self.outcome.left.iter().any(|left| by(&left.kept_by));
+        if exit == Exit::Held && left(|by| matches!(by, KeptBy::Accounts)) {
+            next.push("nightreel doctor   (which account could send what is left)".to_owned());
+        }
+        if left(|by| matches!(by, KeptBy::Scene(_))) {
             next.push("the same command   (tries the paused scenes again, a few rows first)".to_owned());
         }
         if summary.tally.held > 0 {
@@ -252,6 +273,9 @@ impl Close<'_> {
         }
         if self.decision.changed > 0 {
             next.push("the same command with --resubmit-changed   (pays for the changed rows again)".to_owned());
+        }
+        if next.is_empty() && summary.tally.planned > 0 {
+            next.push("nightreel run   (sends what is planned)".to_owned());
         }
         if next.is_empty() && summary.tally.done > 0 {
             next.push(format!("nightreel verify{state}"));
@@ -267,26 +291,57 @@ fn notes(outcome: &Outcome) -> Vec<String> {
     for (account, pause) in &outcome.pauses {
         notes.push(format!("account {account} was paused: {pause}"));
     }
-    for LeftBehind { scene, kept_by, rows, worth } in &outcome.left {
+    let mut over = Over::default();
+    for LeftBehind { scene, kept_by, rows: left, worth } in &outcome.left {
         match kept_by {
             KeptBy::Scene(words) => {
-                notes.push(format!(
-                    "scene {scene} was paused: {words}; {rows} rows were not sent, about {worth} not spent"
-                ));
+                let left = rows(*left);
+                notes.push(format!("scene {scene} was paused: {words}; {left} not sent, about {worth} not spent"));
             }
-            KeptBy::Budget => notes.push(format!("the budget kept {rows} rows of {scene} back, about {worth}")),
+            KeptBy::Budget => over.add(scene, *left, worth),
             KeptBy::Accounts if outcome.ended == Ended::Finished => {
-                notes.push(format!("{rows} rows of {scene} wait for an account that can send them"));
+                notes.push(format!("{} of {scene}: no account that is at work could send them", rows(*left)));
             }
             KeptBy::Accounts => {}
         }
     }
-    if let Some((longest, scenes)) = outcome.waited {
-        let longest =
-            jiff::SignedDuration::try_from(longest).map_or_else(|_| String::new(), |span| format!("{span:#.0}"));
-        notes.push(format!("the first rows of {scenes} scenes went ahead; the rest waited {longest} at the most"));
+    if outcome.ended == Ended::Finished {
+        notes.extend(over.words());
+    }
+    if let Some((longest, scenes)) = outcome.waited.filter(|(longest, _)| longest.as_secs() > 0) {
+        let longest = jiff::SignedDuration::from_secs(i64::try_from(longest.as_secs()).unwrap_or(i64::MAX));
+        let of = if scenes == 1 { "one scene".to_owned() } else { format!("{scenes} scenes") };
+        notes.push(format!("the first rows of {of} went ahead; the rest waited {longest:#} at the most"));
     }
     notes
+}
+
+/// What the budget kept back.
+#[derive(Default)]
+struct Over {
+    rows: u64,
+    worth: Option<Price>,
+    scenes: Vec<String>,
+}
+
+impl Over {
+    fn add(&mut self, scene: &str, rows: u64, worth: &Price) {
+        self.rows += rows;
+        self.scenes.push(scene.to_owned());
+        match &mut self.worth {
+            Some(sum) => sum.amount += worth.amount,
+            None => self.worth = Some(worth.clone()),
+        }
+    }
+
+    fn words(&self) -> Option<String> {
+        const NAMED: usize = 3;
+        let worth = self.worth.as_ref()?;
+        let more = self.scenes.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more scenes") } else { String::new() };
+        let scenes: Vec<&str> = self.scenes.iter().take(NAMED).map(String::as_str).collect();
+        Some(format!("the budget kept {} back ({}{more}), about {worth}", rows(self.rows), scenes.join(", ")))
+    }
 }
 
 /// Removes what is out of date, so that the next run writes it again.

@@ -23,6 +23,11 @@ pub(in crate::cli) async fn status(args: &Status, global: &Global, settings: &Se
         terminal::json(&summary);
         return Ok(Exit::Done);
     }
+    if let Some(last) = summary.last_run.as_ref().filter(|last| last.exit_code != 0) {
+        let at = last.at.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string();
+        summary.notes.push(format!("the last run ended at {at} with code {}", last.exit_code));
+        summary.notes.extend(last.notes.iter().cloned());
+    }
     let batches = store.batches().await?;
     if batch.is_none() && batches.len() > 1 {
         let mut table = Table::new();

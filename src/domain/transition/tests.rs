@@ -64,7 +64,8 @@ fn events(job: &Job) -> Vec<JobEvent> {
         JobEvent::LookedAbsent { due_at: at(9) },
         JobEvent::LookPutOff { due_at: at(9) },
         JobEvent::Found { task: task() },
-        JobEvent::ResendAllowed,
+        JobEvent::ResendAllowed { perhaps_paid: false },
+        JobEvent::ResendAllowed { perhaps_paid: true },
         JobEvent::HeldForPerson,
         JobEvent::Succeeded { link: "http://127.0.0.1/v".into(), took_ms: Some(5), units: Some("2".into()) },
         JobEvent::TaskFailed { words: "no".into(), units: None },
@@ -96,6 +97,7 @@ fn name(event: &JobEvent) -> String {
             "resolved({})",
             serde_json::to_value(verdict).unwrap().to_string().split(':').next().unwrap().trim_matches(['{', '"'])
         ),
+        JobEvent::ResendAllowed { perhaps_paid: true } => "resend_allowed(perhaps paid)".to_owned(),
         other => other.name().to_owned(),
     }
 }
@@ -163,9 +165,27 @@ fn what_may_be_at_an_account_already_is_sent_again_by_that_account_only() {
     };
     assert!(job.apply(&send("other"), at(2)).is_err());
     assert!(job.apply(&send("kling"), at(2)).is_ok());
+    // However often it is put off there.
+    let submitting = job.apply(&send("kling"), at(2)).unwrap();
+    let put_off = submitting.apply(&JobEvent::PutOff { due_at: at(3), words: "busy".into() }, at(3)).unwrap();
+    assert!(put_off.apply(&send("other"), at(4)).is_err());
+    assert!(put_off.apply(&send("kling"), at(4)).is_ok());
     // A row that is routed elsewhere meanwhile still goes where it may be.
     let routed = job.apply(&JobEvent::Routed { account: AccountName::new("other").ok() }, at(2)).unwrap();
     assert!(routed.apply(&send("other"), at(3)).is_err());
+}
+
+#[test]
+fn a_resend_that_may_be_paid_twice_counts_twice() {
+    let after = |resend: &str| {
+        ["submit_started", "doubted", resend, "submit_started"].iter().fold(new_job(), |job, wanted| {
+            let event = events(&job).into_iter().find(|event| name(event) == *wanted).unwrap();
+            job.apply(&event, at(1)).unwrap()
+        })
+    };
+    let (safe, risked) = (after("resend_allowed"), after("resend_allowed(perhaps paid)"));
+    assert_eq!((safe.submissions, risked.submissions), (1, 2));
+    assert_eq!((safe.attempt.unwrap().risks, risked.attempt.unwrap().risks), (0, 1));
 }
 
 #[test]
@@ -184,7 +204,7 @@ fn another_attempt_never_takes_the_number_of_one_that_was_made() {
 
 proptest! {
     #[test]
-    fn every_history_keeps_the_promises(choices in proptest::collection::vec(0_usize..26, 0..60)) {
+    fn every_history_keeps_the_promises(choices in proptest::collection::vec(0_usize..27, 0..60)) {
         let mut job = new_job();
         let mut replayed = new_job();
         for (second, choice) in choices.into_iter().enumerate() {
@@ -216,7 +236,7 @@ proptest! {
     }
 
     #[test]
-    fn states_and_events_read_back_what_they_write(choice in 0_usize..26) {
+    fn states_and_events_read_back_what_they_write(choice in 0_usize..27) {
         for job in one_of_each() {
             let event = events(&job).swap_remove(choice);
             let text = serde_json::to_string(&event).unwrap();

@@ -53,6 +53,8 @@ pub(super) struct Guard {
 struct Known {
     scenes: HashMap<Scene, Standing>,
     accounts: HashMap<AccountName, Record>,
+    /// Accounts whose rows under way are waited for.
+    at_work: HashSet<AccountName>,
     /// What an account's price puts out of the budget's reach: the account's place, and the scene.
     dear: HashSet<(usize, Scene)>,
 }
@@ -62,10 +64,8 @@ struct Known {
 struct Standing {
     /// Rows that were made, in this run or an earlier one.
     made: u64,
-    /// Rows that are being sent, in doubt, or run at the remote.
-    running: u64,
-    /// Those of them that are in doubt.
-    in_doubt: u64,
+    /// Rows that are being sent, in doubt, or run at the remote, by the account that they are at.
+    running: HashMap<AccountName, Running>,
     /// How its tasks ended in this run.
     record: Record,
     /// Why nothing more is sent.
@@ -74,6 +74,14 @@ struct Standing {
     waits_since: Option<Timestamp>,
     /// How long the rest of it waited in the end.
     waited_for: Option<std::time::Duration>,
+}
+
+/// Rows that are under way at one account.
+#[derive(Debug, Default, Clone, Copy)]
+struct Running {
+    rows: u64,
+    /// Those of them that are in doubt.
+    in_doubt: u64,
 }
 
 /// A scene of which rows stay behind.
@@ -88,38 +96,49 @@ impl Guard {
         Self { caution, known: Mutex::default() }
     }
 
-    /// Counts what earlier runs made, and what runs.
-    pub(super) fn count(&self, groups: &[Group]) {
+    /// Counts what earlier runs made.
+    pub(super) fn count_made(&self, groups: &[Group]) {
         let mut known = self.known();
-        for group in groups {
+        for group in groups.iter().filter(|group| matches!(group.state, StateCode::Ready | StateCode::Done)) {
+            known.scenes.entry((group.batch, group.scene.clone())).or_default().made += group.jobs;
+        }
+    }
+
+    /// Counts what is under way at an account that is at work. What is at others is not waited for.
+    pub(super) fn count_running(&self, account: &AccountName, open: &[Group]) {
+        let mut known = self.known();
+        known.at_work.insert(account.clone());
+        for group in open.iter().filter(|group| group.state.runs()) {
             let standing = known.scenes.entry((group.batch, group.scene.clone())).or_default();
-            match group.state {
-                StateCode::Ready | StateCode::Done => standing.made += group.jobs,
-                StateCode::Submitting | StateCode::Waiting => standing.running += group.jobs,
-                StateCode::InDoubt => {
-                    standing.running += group.jobs;
-                    standing.in_doubt += group.jobs;
-                }
-                StateCode::Planned | StateCode::Failed | StateCode::Held | StateCode::Stuck => {}
+            let running = standing.running.entry(account.clone()).or_default();
+            running.rows += group.jobs;
+            if group.state == StateCode::InDoubt {
+                running.in_doubt += group.jobs;
             }
         }
+    }
+
+    /// What is under way at an account is not waited for any more: its remote answers nothing.
+    pub(super) fn leave_out(&self, account: &AccountName) {
+        self.known().at_work.remove(account);
     }
 
     /// Scenes of which the account at `lane` sends nothing now.
     pub(super) fn closed(&self, lane: usize) -> Vec<Scene> {
         let known = self.known();
-        let shut = known.scenes.iter().filter(|(_, standing)| !self.is_open(standing)).map(|(scene, _)| scene.clone());
+        let shut =
+            known.scenes.iter().filter(|(_, standing)| !self.is_open(&known, standing)).map(|(scene, _)| scene.clone());
         let dear = known.dear.iter().filter(|(of, _)| *of == lane).map(|(_, scene)| scene.clone());
         shut.chain(dear).collect()
     }
 
-    /// Takes a job in hand, which counts as running from now on; `false` where it may not be sent now.
-    pub(super) fn admit(&self, job: &Job, now: Timestamp) -> bool {
+    /// Takes a job in hand for an account, which counts as running there from now on; `false` where it may not be sent now.
+    pub(super) fn admit(&self, account: &AccountName, job: &Job, now: Timestamp) -> bool {
         let mut known = self.known();
-        let standing = known.scenes.entry(scene(job)).or_default();
-        let open = self.is_open(standing);
+        let open = known.scenes.get(&scene(job)).is_none_or(|standing| self.is_open(&known, standing));
         if open {
-            standing.running += 1;
+            let standing = known.scenes.entry(scene(job)).or_default();
+            standing.running.entry(account.clone()).or_default().rows += 1;
             if self.is_unproven(standing) {
                 standing.waits_since.get_or_insert(now);
             }
@@ -127,10 +146,11 @@ impl Guard {
         open
     }
 
-    /// Puts a job down that was taken in hand and not sent.
-    pub(super) fn put_down(&self, job: &Job) {
+    /// Puts a job down that an account took in hand and did not send.
+    pub(super) fn put_down(&self, account: &AccountName, job: &Job) {
         if let Some(standing) = self.known().scenes.get_mut(&scene(job)) {
-            standing.running = standing.running.saturating_sub(1);
+            let running = standing.running.entry(account.clone()).or_default();
+            running.rows = running.rows.saturating_sub(1);
         }
     }
 
@@ -138,19 +158,22 @@ impl Guard {
     pub(super) fn learn(&self, before: &Job, after: &Job, now: Timestamp) -> Option<Alarm> {
         let mut known = self.known();
         let scene = scene(after);
+        let account = after.attempt.as_ref().map(|attempt| attempt.account.clone());
         let unproven = {
             let standing = known.scenes.entry(scene.clone()).or_default();
-            match (before.state.code().runs(), after.state.code().runs()) {
-                (true, false) => standing.running = standing.running.saturating_sub(1),
-                // A submission was counted when its job was taken in hand.
-                (false, true) if after.state != State::Submitting => standing.running += 1,
-                (false, _) | (true, true) => {}
+            if let Some(account) = &account {
+                let running = standing.running.entry(account.clone()).or_default();
+                match (before.state.code().runs(), after.state.code().runs()) {
+                    (true, false) => running.rows = running.rows.saturating_sub(1),
+                    // A submission was counted when its job was taken in hand.
+                    (false, true) if after.state != State::Submitting => running.rows += 1,
+                    (false, _) | (true, true) => {}
+                }
+                let is_in_doubt = |job: &Job| u64::from(job.state.code() == StateCode::InDoubt);
+                running.in_doubt = (running.in_doubt + is_in_doubt(after)).saturating_sub(is_in_doubt(before));
             }
-            let is_in_doubt = |job: &Job| u64::from(job.state.code() == StateCode::InDoubt);
-            standing.in_doubt = (standing.in_doubt + is_in_doubt(after)).saturating_sub(is_in_doubt(before));
             self.is_unproven(standing)
         };
-        let account = after.attempt.as_ref().map(|attempt| attempt.account.clone());
         let first_link = after.attempt.as_ref().is_some_and(|attempt| attempt.dead_links == 0);
         match (&before.state, &after.state) {
             (State::Waiting { .. }, State::Ready { .. }) if first_link => {
@@ -170,28 +193,32 @@ impl Guard {
             (State::Waiting { .. } | State::Submitting, State::Failed { cause }) => {
                 self.failed(&mut known, scene, account, cause.to_string())
             }
+            // Nobody knows whether it works: no reason to send the rest, and none to blame the account.
+            (_, State::Held { doubt }) => self.failed(&mut known, scene, None, format!("in doubt: {doubt}")),
+            (_, State::Stuck { words, .. }) => self.failed(&mut known, scene, None, words.clone()),
             _ => None,
         }
     }
 
     fn failed(&self, known: &mut Known, scene: Scene, account: Option<AccountName>, words: String) -> Option<Alarm> {
         let most = self.caution.most_failures?;
+        let standing = known.scenes.entry(scene.clone()).or_default();
+        standing.record.note(&scene, Some(words.clone()));
+        let told = match standing.paused {
+            None => standing.record.tells_against_scene(most, (standing.made == 0).then_some(self.caution.canary)),
+            Some(_) => None,
+        };
+        if let Some(told) = &told {
+            standing.paused = Some(told.clone());
+        }
         if let Some(account) = account {
             let record = known.accounts.entry(account.clone()).or_default();
-            record.note(&scene, Some(words.clone()));
+            record.note(&scene, Some(words));
             if let Some(told) = record.tells_against_account(most) {
                 return Some(Alarm::Account(account, told));
             }
         }
-        let canary = self.caution.canary;
-        let standing = known.scenes.entry(scene.clone()).or_default();
-        standing.record.note(&scene, Some(words));
-        if standing.paused.is_some() {
-            return None;
-        }
-        let told = standing.record.tells_against_scene(most, (standing.made == 0).then_some(canary))?;
-        standing.paused = Some(told.clone());
-        Some(Alarm::Scene(scene, told))
+        told.map(|told| Alarm::Scene(scene, told))
     }
 
     /// The price of an account puts a scene out of the budget's reach, until something comes back.
@@ -207,7 +234,7 @@ impl Guard {
     /// Whether the account at `lane` will send anything of a scene, if nothing else happens.
     pub(super) fn reaches(&self, lane: usize, scene: &Scene) -> bool {
         let known = self.known();
-        let open = known.scenes.get(scene).is_none_or(|standing| self.is_open(standing));
+        let open = known.scenes.get(scene).is_none_or(|standing| self.is_open(&known, standing));
         open && !known.dear.contains(&(lane, scene.clone()))
     }
 
@@ -239,15 +266,23 @@ impl Guard {
         standing.made < self.caution.canary
     }
 
-    fn is_open(&self, standing: &Standing) -> bool {
+    fn is_open(&self, known: &Known, standing: &Standing) -> bool {
+        let under_way = || standing.running.iter().filter(|(account, _)| known.at_work.contains(*account));
+        let running: u64 = under_way().map(|(_, running)| running.rows).sum();
+        let in_doubt: u64 = under_way().map(|(_, running)| running.in_doubt).sum();
         let first = || {
             // What failed is replaced one by one, so that a scene that never works costs no more than its first rows.
             let gone = standing.made + standing.record.failed();
             // One in doubt may take long to settle, and holds nobody up; as many again as there are first rows do.
-            let most = self.caution.canary + standing.in_doubt.min(self.caution.canary);
-            standing.running == 0 || gone + standing.running < most
+            let most = self.caution.canary + in_doubt.min(self.caution.canary);
+            running == 0 || gone + running < most
         };
         standing.paused.is_none() && (!self.is_unproven(standing) || first())
+    }
+
+    /// Whether nothing more of a scene is sent in this run.
+    pub(super) fn is_paused(&self, scene: &Scene) -> bool {
+        self.known().scenes.get(scene).is_some_and(|standing| standing.paused.is_some())
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -55,7 +55,7 @@ impl Stage {
             }
             Listed::Paused(pause) => {
                 self.shared.deny(self.lane(), &pause);
-                self.not_before = self.shared.after(UNCLEAR.first);
+                self.not_before = self.not_before.max(self.shared.after(UNCLEAR.first));
                 Ok(())
             }
         }

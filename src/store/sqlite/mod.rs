@@ -4,6 +4,7 @@
 
 mod engine;
 mod open;
+mod planned;
 mod read;
 mod rows;
 mod sql;
@@ -16,13 +17,15 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::domain::{AccountName, BatchId, BatchName, Digest, Job, JobId, OutputKey, RowKey, StateCode, Tally};
+use crate::domain::{
+    AccountName, Attempt, BatchId, BatchName, Digest, Job, JobId, OutputKey, RowKey, StateCode, Tally,
+};
 
 pub use super::lock::Holder;
 use super::lock::{self, LockError, RunLock};
 use super::{
-    Account, Batch, Change, Due, Filter, Group, Known, Left, NewJob, OutputOwner, Recorded, Spent, Store, StoreError,
-    Wanted,
+    Account, Batch, Change, Due, Filter, Group, Known, Left, NewJob, OutputOwner, Recorded, RunEnd, Spent, Store,
+    StoreError, Wanted,
 };
 use engine::Mailbox;
 pub use open::{OpenError, is_on_network};
@@ -123,7 +126,7 @@ impl Store for SqliteStore {
     }
 
     fn take_planned(&self, wanted: Wanted, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<Due, StoreError>> {
-        self.mailbox.ask(move |engine| read::take_planned(engine, &wanted, now, limit)).boxed()
+        self.mailbox.ask(move |engine| planned::take(engine, &wanted, now, limit)).boxed()
     }
 
     fn take_due(
@@ -172,6 +175,10 @@ impl Store for SqliteStore {
         self.mailbox.ask(move |engine| read::groups(engine, batch)).boxed()
     }
 
+    fn open_groups(&self, account: AccountName) -> BoxFuture<'_, Result<Vec<Group>, StoreError>> {
+        self.mailbox.ask(move |engine| read::open_groups(engine, &account)).boxed()
+    }
+
     fn spent(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Vec<Spent>, StoreError>> {
         self.mailbox.ask(move |engine| read::spent(engine, batch)).boxed()
     }
@@ -195,6 +202,22 @@ impl Store for SqliteStore {
 
     fn recent_durations(&self, account: AccountName, limit: usize) -> BoxFuture<'_, Result<Vec<Duration>, StoreError>> {
         self.mailbox.ask(move |engine| read::recent_durations(engine, &account, limit)).boxed()
+    }
+
+    fn note_run(&self, ended: RunEnd) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.mailbox.ask(move |engine| write::note_run(engine, &ended)).boxed()
+    }
+
+    fn last_run(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Option<RunEnd>, StoreError>> {
+        self.mailbox.ask(move |engine| read::last_run(engine, batch)).boxed()
+    }
+
+    fn recent_task(
+        &self,
+        account: AccountName,
+        since: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<Attempt>, StoreError>> {
+        self.mailbox.ask(move |engine| read::recent_task(engine, &account, since)).boxed()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {

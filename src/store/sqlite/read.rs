@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Params, params};
 
 use crate::domain::{
-    AccountName, BatchId, BatchName, Currency, Digest, Job, JobId, Money, OutputKey, Price, RowKey, StateCode, Tally,
+    AccountName, Attempt, BatchId, BatchName, Currency, Digest, Job, JobId, Money, OutputKey, Price, RowKey, StateCode,
+    Tally,
 };
-use crate::store::{Account, Batch, Due, Filter, Group, Known, Left, OutputOwner, Recorded, Spent, StoreError, Wanted};
+use crate::store::{Account, Batch, Due, Filter, Group, Known, Left, OutputOwner, Recorded, RunEnd, Spent, StoreError};
 
 use super::engine::{Engine, failed};
 use super::rows::{self, look_up, millis, output_hash};
@@ -83,58 +84,6 @@ pub(super) fn paid_elsewhere(engine: &mut Engine, contents: &[Digest]) -> Result
     Ok(paid)
 }
 
-/// A group of planned jobs: its batch, its scene, and the only account that may send them.
-type Planned = (BatchId, String, Option<String>);
-
-pub(super) fn take_planned(
-    engine: &mut Engine,
-    wanted: &Wanted,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Due, StoreError> {
-    let values = params![wanted.account.as_str(), wanted.batch.map(|batch| batch.0)];
-    let groups: Vec<Planned> = all(engine, sql::PLANNED_GROUPS, values, |row| {
-        let sender: String = row.get(2)?;
-        Ok((BatchId(row.get(0)?), row.get(1)?, Some(sender).filter(|sender| !sender.is_empty())))
-    })?;
-    let mut due = Due::default();
-    let mut heads: Vec<(i64, i64)> = Vec::new();
-    let is_closed =
-        |batch: BatchId, scene: &str| wanted.closed.iter().any(|(of, closed)| *of == batch && closed == scene);
-    for (batch, scene, sender) in groups.into_iter().filter(|(batch, scene, _)| !is_closed(*batch, scene)) {
-        {
-            let mut statement = engine.conn.prepare_cached(sql::PLANNED_DUE).map_err(failed)?;
-            let mut found = statement.query(params![batch.0, scene, sender, millis(now)]).map_err(failed)?;
-            let mut read = 0;
-            while let Some(row) = found.next().map_err(failed)? {
-                let head: (i64, i64) = (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
-                if engine.taken.contains(&head.1) {
-                    continue;
-                }
-                heads.push(head);
-                read += 1;
-                // One more than is wanted says that there is more.
-                if read > limit {
-                    break;
-                }
-            }
-        }
-        let values = params![batch.0, scene, sender, millis(now), next_rows(engine)];
-        next(engine, &mut due, sql::PLANNED_NEXT, values)?;
-    }
-    heads.sort_unstable();
-    if heads.len() > limit {
-        due.next_at = Some(Timestamp::UNIX_EPOCH);
-    }
-    for (_, id) in heads.into_iter().take(limit) {
-        if let Some(job) = job(engine, JobId(id))? {
-            engine.taken.insert(id);
-            due.jobs.push(job);
-        }
-    }
-    Ok(due)
-}
-
 pub(super) fn take_due(
     engine: &mut Engine,
     state: StateCode,
@@ -182,7 +131,7 @@ fn take(
     Ok(())
 }
 
-fn next(engine: &Engine, due: &mut Due, statement: &str, values: impl Params) -> Result<(), StoreError> {
+pub(super) fn next(engine: &Engine, due: &mut Due, statement: &str, values: impl Params) -> Result<(), StoreError> {
     let mut statement = engine.conn.prepare_cached(statement).map_err(failed)?;
     let mut found = statement.query(values).map_err(failed)?;
     while let Some(row) = found.next().map_err(failed)? {
@@ -196,7 +145,7 @@ fn next(engine: &Engine, due: &mut Due, statement: &str, values: impl Params) ->
 }
 
 /// Enough rows to find one among them that is not taken.
-fn next_rows(engine: &Engine) -> i64 {
+pub(super) fn next_rows(engine: &Engine) -> i64 {
     i64::try_from(engine.taken.len()).unwrap_or(i64::MAX - 1) + 1
 }
 
@@ -255,15 +204,22 @@ pub(super) fn left(engine: &mut Engine, accounts: &[AccountName], batch: Option<
 }
 
 pub(super) fn groups(engine: &mut Engine, batch: Option<BatchId>) -> Result<Vec<Group>, StoreError> {
-    all(engine, sql::GROUPS, params![batch.map(|batch| batch.0)], |row| {
-        Ok(Group {
-            batch: BatchId(row.get(0)?),
-            scene: row.get(1)?,
-            sender: rows::account_name(row, 2)?,
-            state: rows::state_code(row, 3)?,
-            jobs: row.get::<_, i64>(4)?.max(0).cast_unsigned(),
-            submissions: row.get::<_, i64>(5)?.max(0).cast_unsigned(),
-        })
+    all(engine, sql::GROUPS, params![batch.map(|batch| batch.0)], group)
+}
+
+pub(super) fn open_groups(engine: &mut Engine, account: &AccountName) -> Result<Vec<Group>, StoreError> {
+    all(engine, sql::OPEN_GROUPS, params![account.as_str()], group)
+}
+
+/// A group from the columns batch, scene, sender, state, jobs, submissions.
+fn group(row: &rusqlite::Row<'_>) -> rusqlite::Result<Group> {
+    Ok(Group {
+        batch: BatchId(row.get(0)?),
+        scene: row.get(1)?,
+        sender: rows::account_name(row, 2)?,
+        state: rows::state_code(row, 3)?,
+        jobs: row.get::<_, i64>(4)?.max(0).cast_unsigned(),
+        submissions: row.get::<_, i64>(5)?.max(0).cast_unsigned(),
     })
 }
 
@@ -307,7 +263,29 @@ pub(super) fn recent_durations(
     Ok(took.into_iter().map(|ms| Duration::from_millis(ms.max(0).cast_unsigned())).collect())
 }
 
-fn all<T>(
+pub(super) fn last_run(engine: &mut Engine, batch: Option<BatchId>) -> Result<Option<RunEnd>, StoreError> {
+    let runs = all(engine, sql::LAST_RUN, params![batch.map(|batch| batch.0)], |row| {
+        Ok(RunEnd {
+            batch: row.get::<_, Option<i64>>(0)?.map(BatchId),
+            at: rows::instant(1, row.get(1)?)?,
+            exit_code: row.get(2)?,
+            submitted: row.get::<_, i64>(3)?.max(0).cast_unsigned(),
+            notes: rows::read(row, 4)?,
+        })
+    })?;
+    Ok(runs.into_iter().next())
+}
+
+pub(super) fn recent_task(
+    engine: &mut Engine,
+    account: &AccountName,
+    since: Timestamp,
+) -> Result<Option<Attempt>, StoreError> {
+    let values = params![account.as_str(), since.to_string()];
+    Ok(all(engine, sql::RECENT_TASK, values, |row| rows::read(row, 0))?.into_iter().next())
+}
+
+pub(super) fn all<T>(
     engine: &Engine,
     statement: &str,
     values: impl Params,

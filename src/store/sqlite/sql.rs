@@ -72,12 +72,15 @@ pub(super) const RECENT: &str = "SELECT took_ms FROM durations WHERE account = ?
 
 pub(super) const PLANNED_GROUPS: &str = "
     SELECT batch, scene, sender FROM groups
-    WHERE state = 1 AND jobs > 0 AND sender IN ('', ?1) AND (?2 IS NULL OR batch = ?2)";
+    WHERE state = ?3 AND jobs > 0 AND sender IN ('', ?1) AND (?2 IS NULL OR batch = ?2) ORDER BY batch";
 pub(super) const PLANNED_DUE: &str = "
-    SELECT due_at, id FROM jobs INDEXED BY jobs_planned
+    SELECT due_at, id, scene, sender FROM jobs INDEXED BY jobs_planned
+    WHERE state = 1 AND batch = ?1 AND due_at <= ?2 ORDER BY due_at, id LIMIT ?3";
+pub(super) const PLANNED_DUE_OF: &str = "
+    SELECT due_at, id FROM jobs INDEXED BY jobs_planned_of
     WHERE state = 1 AND batch = ?1 AND scene = ?2 AND sender IS ?3 AND due_at <= ?4 ORDER BY due_at, id";
-pub(super) const PLANNED_NEXT: &str = "
-    SELECT id, due_at FROM jobs INDEXED BY jobs_planned
+pub(super) const PLANNED_NEXT_OF: &str = "
+    SELECT id, due_at FROM jobs INDEXED BY jobs_planned_of
     WHERE state = 1 AND batch = ?1 AND scene = ?2 AND sender IS ?3 AND due_at > ?4 ORDER BY due_at LIMIT ?5";
 pub(super) const READY_DUE: &str = "
     SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
@@ -91,6 +94,9 @@ pub(super) const OPEN_BEFORE: &str = "
     FROM jobs INDEXED BY jobs_open
     WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 AND attempt ->> 'started_at' < ?2
     ORDER BY attempt ->> 'started_at', id LIMIT ?3";
+pub(super) const OPEN_GROUPS: &str = "
+    SELECT batch, scene, NULL, state, count(*), sum(submissions) FROM jobs INDEXED BY jobs_open
+    WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 GROUP BY batch, scene, state";
 pub(super) const GROUPS: &str = "
     SELECT batch, scene, sender, state, jobs, submissions FROM groups WHERE jobs > 0 AND (?1 IS NULL OR batch = ?1)";
 pub(super) const SPENT: &str = "
@@ -129,5 +135,16 @@ pub(super) const NEWEST: &str = "
 pub(super) const TALLY: &str =
     "SELECT state, sum(jobs), total(submissions) FROM groups WHERE ?1 IS NULL OR batch = ?1 GROUP BY state";
 pub(super) const HISTORY: &str = "SELECT seq, at, data FROM events WHERE job = ?1 ORDER BY seq";
+
+pub(super) const NOTE_RUN: &str =
+    "INSERT INTO runs (batch, ended_at, exit_code, submitted, notes) VALUES (?1, ?2, ?3, ?4, ?5)";
+pub(super) const FORGET_RUNS: &str = "DELETE FROM runs WHERE seq <= (SELECT max(seq) FROM runs) - 200";
+pub(super) const LAST_RUN: &str = "
+    SELECT batch, ended_at, exit_code, submitted, notes FROM runs WHERE ?1 IS NULL OR batch IS NULL OR batch = ?1
+    ORDER BY seq DESC LIMIT 1";
+
+pub(super) const RECENT_TASK: &str = "
+    SELECT attempt FROM jobs WHERE account = ?1 AND task IS NOT NULL AND state IN (4, 5, 6)
+    AND attempt ->> 'started_at' > ?2 ORDER BY id DESC LIMIT 1";
 
 pub(super) const TABLES: &str = "SELECT count(*) FROM sqlite_schema";

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use crate::domain::{AccountName, BatchId, BatchName, Job, JobEvent, JobId, State, StateCode};
-use crate::store::{Account, Batch, Change, NewJob, StoreError};
+use crate::store::{Account, Batch, Change, NewJob, RunEnd, StoreError};
 
 use super::engine::{Engine, failed};
 use super::rows::{self, json, look_up, millis, output_hash};
@@ -84,6 +84,15 @@ pub(super) fn withdraw(engine: &mut Engine, batch: BatchId, jobs: &[JobId]) -> R
         }
     }
     Ok(removed)
+}
+
+pub(super) fn note_run(engine: &mut Engine, ended: &RunEnd) -> Result<(), StoreError> {
+    writable(engine)?;
+    let batch = ended.batch.map(|batch| batch.0);
+    let submitted = i64::try_from(ended.submitted).unwrap_or(i64::MAX);
+    let values = params![batch, millis(ended.at), ended.exit_code, submitted, json(&ended.notes)?];
+    engine.conn.prepare_cached(sql::NOTE_RUN).and_then(|mut note| note.execute(values)).map_err(failed)?;
+    engine.conn.prepare_cached(sql::FORGET_RUNS).and_then(|mut forget| forget.execute([])).map(drop).map_err(failed)
 }
 
 pub(super) fn commit(engine: &mut Engine, change: &Change) -> Result<(), StoreError> {

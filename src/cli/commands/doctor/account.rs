@@ -114,7 +114,7 @@ pub(super) async fn examine(
 /// The name that a run would give it.
 fn named(account: &AccountSettings, place: &Place, base_url: Option<&String>) -> String {
     let name = account.name.clone().or_else(|| place.name.clone());
-    let made = || wiring::account_name(place.preset, account.region, base_url).ok();
+    let made = || wiring::account_name(place.preset, base_url).ok();
     name.or_else(made).map_or_else(|| place.preset.to_string(), |name| name.to_string())
 }
 

@@ -4,8 +4,8 @@ ALTER TABLE jobs ADD COLUMN wanted_account TEXT;  -- the only account that the r
 ALTER TABLE jobs ADD COLUMN sender TEXT;           -- the only account that may send it now; NULL for any
 ALTER TABLE jobs ADD COLUMN scene TEXT GENERATED ALWAYS AS (effect ->> 'scene') VIRTUAL;
 
-DROP INDEX jobs_planned;
-CREATE INDEX jobs_planned ON jobs (batch, scene, sender, due_at, id) WHERE state = 1;
+-- The next row is mostly found by `jobs_planned`; where much of it may not be sent now, by scene and sender.
+CREATE INDEX jobs_planned_of ON jobs (batch, scene, sender, due_at, id) WHERE state = 1;
 -- What is ready, the oldest task first: its link dies first.
 CREATE INDEX jobs_ready ON jobs (attempt ->> 'started_at', id) WHERE state = 5;
 CREATE INDEX jobs_ready_due ON jobs (due_at, id) WHERE state = 5;
@@ -36,3 +36,13 @@ CREATE TABLE spending (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO spending (batch, account, currency, requests)
     SELECT batch, account, '', sum(submissions) FROM jobs WHERE submissions > 0 AND account IS NOT NULL GROUP BY 1, 2;
+
+-- How runs ended, and what they learned that is worth telling later. The oldest are dropped.
+CREATE TABLE runs (
+    seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+    batch     INTEGER,                             -- NULL for all
+    ended_at  INTEGER NOT NULL,
+    exit_code INTEGER NOT NULL,
+    submitted INTEGER NOT NULL,
+    notes     TEXT NOT NULL                        -- a JSON array of lines
+) STRICT;

@@ -1,7 +1,7 @@
 //! One account at work in a run: its remote, its limits, and what was learned of it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ use super::slots::Slots;
 const ENOUGH_DENIALS: u32 = 5;
 /// Callbacks that wait to be heeded; more at once are lost, and their tasks are asked for in their time.
 const CALLS: usize = 512;
+/// A remote that says this often in a row that it does not know what it made is another account.
+const ENOUGH_STRANGENESS: u32 = 6;
 
 /// An account, as a run is told of it.
 #[derive(Debug, Clone)]
@@ -59,6 +61,10 @@ pub(super) struct Lane {
     pub(super) pause: watch::Sender<Option<Pause>>,
     /// How many questions in a row the remote refused to answer.
     denials: AtomicU32,
+    /// The remote knew a task that was made before this run: it is the account that the ledger means.
+    known: AtomicBool,
+    /// How often in a row it did not.
+    strange: AtomicU32,
     /// Every task that waits at the remote has been asked for at least once.
     pub(super) looked_once: watch::Sender<bool>,
     /// Each stage is woken when a job comes into its state.
@@ -77,6 +83,8 @@ impl Lane {
             expectation: Mutex::new(expectation),
             pause: watch::Sender::new(None),
             denials: AtomicU32::new(0),
+            known: AtomicBool::new(false),
+            strange: AtomicU32::new(0),
             looked_once: watch::Sender::new(false),
             doubted: Notify::new(),
             waiting: Notify::new(),
@@ -127,6 +135,21 @@ impl Lane {
     /// Whether the remote answers no more: what waits there is left for the next run.
     pub(super) fn is_denied(&self) -> bool {
         self.denials.load(Ordering::Relaxed) >= ENOUGH_DENIALS
+    }
+
+    /// The remote knew a task that was made before.
+    pub(super) fn know(&self) {
+        self.known.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it did.
+    pub(super) fn is_known(&self) -> bool {
+        self.known.load(Ordering::Relaxed)
+    }
+
+    /// Counts one more word that a task is not known which was made before; whether that is enough to believe it.
+    pub(super) fn is_strange(&self) -> bool {
+        self.strange.fetch_add(1, Ordering::Relaxed) + 1 >= ENOUGH_STRANGENESS
     }
 
     /// Whether it sends nothing more in this run.

@@ -77,10 +77,14 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
         Look::Absent => {
             let safe = lane.gateway().capabilities().resend_is_safe();
             // A remote that has the reference and does not show its task would refuse it again, and again.
-            let event = if *doubt == Doubt::AlreadyThere || (safe && is_a_stranger(&shared, lane).await?) {
+            let event = if *doubt == Doubt::AlreadyThere {
                 JobEvent::HeldForPerson
             } else if safe {
-                JobEvent::ResendAllowed { perhaps_paid: false }
+                match control(&shared, lane, attempt).await? {
+                    Control::Ours => JobEvent::ResendAllowed { perhaps_paid: false },
+                    Control::Unclear => JobEvent::LookPutOff { due_at: shared.after(LOOKS.first) },
+                    Control::Strange => JobEvent::HeldForPerson,
+                }
             } else {
                 unsettled(lane, attempt)
             };
@@ -113,24 +117,42 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
     }
 }
 
-/// Whether the remote does not know what it certainly made for this account: then another account is asked than the one that
-/// the row may be at (another key, another region), and its word that the row is absent is worth nothing.
-async fn is_a_stranger(shared: &Shared, lane: &Lane) -> Result<bool, RecordError> {
+/// Whose account is asked about a row in doubt.
+enum Control {
+    /// The one that it was sent by, as far as that can be told.
+    Ours,
+    /// Nobody can say yet.
+    Unclear,
+    /// Another one (another key, another region): its word that the row is absent is worth nothing.
+    Strange,
+}
+
+/// Asks for a task that the account certainly made before `attempt` was sent: a remote that does not know it is another
+/// account. Gateways lie now and then, so that one word is not enough.
+async fn control(shared: &Shared, lane: &Lane, attempt: &Attempt) -> Result<Control, RecordError> {
+    if lane.is_known() {
+        return Ok(Control::Ours);
+    }
     let since = shared.now().checked_sub(CONTROL).unwrap_or(Timestamp::MIN);
     let store = shared.parts.ledger.store();
-    let known = store.recent_task(lane.name().clone(), since).await?;
-    let Some(Attempt { task: Some(task), handle, .. }) = known else { return Ok(false) };
-    let observed = lane.gateway().observe(Asked { task: &task, handle: handle.as_ref() }).await;
-    let stranger = observed == Observed::NotVisible;
-    if stranger {
-        let words = format!(
-            "account {}: the remote does not know task {task}, which it made: is this another account's key? Rows in doubt \
-             are held",
-            lane.name()
-        );
-        shared.tell(Notice::Odd { words });
+    let known = store.recent_task(lane.name().clone(), since, attempt.started_at).await?;
+    let Some(Attempt { task: Some(task), handle, .. }) = known else { return Ok(Control::Ours) };
+    match lane.gateway().observe(Asked { task: &task, handle: handle.as_ref() }).await {
+        Observed::Seen(_) => {
+            lane.know();
+            Ok(Control::Ours)
+        }
+        Observed::NotVisible if lane.is_strange() => {
+            let name = lane.name();
+            let words = format!(
+                "account {name}: the remote does not know task {task}, which it made: is this another account's key? \
+                 Rows in doubt are held"
+            );
+            shared.tell(Notice::Odd { words });
+            Ok(Control::Strange)
+        }
+        Observed::NotVisible | Observed::Unclear { .. } | Observed::Paused(_) => Ok(Control::Unclear),
     }
-    Ok(stranger)
 }
 
 /// What becomes of a row that the remote cannot settle.

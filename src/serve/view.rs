@@ -7,14 +7,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Desk;
-use crate::domain::{BatchId, Currency, Job, Money, Price, State, StateCode, Tally};
+use crate::domain::{BatchId, Currency, Job, JobId, Money, Price, State, StateCode, Tally};
 use crate::pipeline::{Gate, LaneView, Submitting};
 use crate::plan::{Load, Pace, USUAL_TASK, expected};
-use crate::report::{Show, Summary};
-use crate::store::{Store, StoreError};
+use crate::report::{Show, Summary, Trouble};
+use crate::store::{Filter, Store, StoreError};
 
 /// Videos that are shown.
 const VIDEOS: usize = 8;
+/// Rows that a person has to settle which are shown.
+const TROUBLES: usize = 20;
 
 /// How everything stands.
 #[derive(Debug, Serialize)]
@@ -24,7 +26,6 @@ pub(super) struct View {
     phase: Phase,
     /// Names of the batches that are counted.
     batches: Vec<String>,
-    in_doubt: u64,
     #[serde(flatten)]
     summary: Summary,
     /// What may have been paid, by currency.
@@ -108,7 +109,6 @@ impl View {
             at: format!("{now:.0}"),
             phase: Phase::Empty,
             batches: Vec::new(),
-            in_doubt: 0,
             summary: Summary::default(),
             paid: Vec::new(),
             budget: None,
@@ -134,13 +134,15 @@ impl View {
         let summary = match &memory.summary {
             Some((at, summary)) if *at == tally => summary.clone(),
             Some(_) | None => {
-                let summary = Summary::gather(store, scope, Show::First).await?;
+                let mut summary = Summary::gather(store, scope, Show::First).await?;
+                // Those that a person can settle here; the others are still looked for.
+                let wanted = Filter { batch: scope, states: vec![StateCode::Held, StateCode::Stuck], named: None };
+                let troubles = store.jobs(wanted, JobId(0), TROUBLES).await?;
+                summary.troubles = troubles.into_iter().map(Trouble::of).collect();
                 memory.summary = Some((summary.tally, summary.clone()));
                 summary
             }
         };
-        let in_doubt = store.groups(scope).await?.into_iter().filter(|group| group.state == StateCode::InDoubt);
-        let in_doubt = in_doubt.map(|group| group.jobs).sum();
         let batches = store.batches().await?.into_iter().filter(|batch| scope.is_none_or(|scope| scope == batch.id));
         let mut paid: BTreeMap<Currency, Money> = BTreeMap::new();
         for price in summary.spent.iter().filter_map(|spent| spent.price.as_ref()) {
@@ -165,7 +167,6 @@ impl View {
             at: format!("{now:.0}"),
             phase,
             batches: batches.map(|batch| batch.name.to_string()).collect(),
-            in_doubt,
             paid: paid.into_iter().map(|(currency, amount)| Price { amount, currency }).collect(),
             summary,
             budget,

@@ -352,9 +352,13 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// How the last run ended that had to do with a batch, or the last one of all.
     fn last_run(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Option<RunEnd>, StoreError>>;
 
-    /// A task of an account that the remote has, or made, and that was sent after an instant; the latest such row.
-    fn recent_task(&self, account: AccountName, since: Timestamp)
-    -> BoxFuture<'_, Result<Option<Attempt>, StoreError>>;
+    /// A task of an account that the remote has, or made, and that was sent between two instants; of the latest such row.
+    fn recent_task(
+        &self,
+        account: AccountName,
+        since: Timestamp,
+        before: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<Attempt>, StoreError>>;
 
     /// Ends the store after all that was asked of it is done.
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>>;

@@ -91,7 +91,7 @@ fn an_account_that_lists_nothing_is_said_and_nothing_may_be_sent_after_it() {
     let manifest = world.manifest("m.csv", 1);
     let manifest = manifest.to_str().unwrap();
     let remote = ["--gateway", "kling-compatible", "--base-url", &world.base_url];
-    let shown = world.nightreel(&[&["rescue"], &remote[..]].concat()).exits(0);
+    let shown = world.nightreel(&[&["rescue"], &remote[..]].concat()).exits(4);
     assert!(shown.out.contains("resolve ROW --made TASK_ID"), "{}", shown.out);
     let adopted = world.nightreel(&[&["rescue", "--adopt", "--manifest", manifest], &remote[..]].concat()).exits(4);
     assert!(adopted.out.contains("before anything is sent"), "{}", adopted.out);

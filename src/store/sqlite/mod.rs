@@ -216,8 +216,9 @@ impl Store for SqliteStore {
         &self,
         account: AccountName,
         since: Timestamp,
+        before: Timestamp,
     ) -> BoxFuture<'_, Result<Option<Attempt>, StoreError>> {
-        self.mailbox.ask(move |engine| read::recent_task(engine, &account, since)).boxed()
+        self.mailbox.ask(move |engine| read::recent_task(engine, &account, since, before)).boxed()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {

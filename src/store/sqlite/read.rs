@@ -280,8 +280,9 @@ pub(super) fn recent_task(
     engine: &mut Engine,
     account: &AccountName,
     since: Timestamp,
+    before: Timestamp,
 ) -> Result<Option<Attempt>, StoreError> {
-    let values = params![account.as_str(), since.to_string()];
+    let values = params![account.as_str(), since.to_string(), before.to_string()];
     Ok(all(engine, sql::RECENT_TASK, values, |row| rows::read(row, 0))?.into_iter().next())
 }
 

@@ -145,6 +145,6 @@ pub(super) const LAST_RUN: &str = "
 
 pub(super) const RECENT_TASK: &str = "
     SELECT attempt FROM jobs WHERE account = ?1 AND task IS NOT NULL AND state IN (4, 5, 6)
-    AND attempt ->> 'started_at' > ?2 ORDER BY id DESC LIMIT 1";
+    AND attempt ->> 'started_at' > ?2 AND attempt ->> 'started_at' < ?3 ORDER BY id DESC LIMIT 1";
 
 pub(super) const TABLES: &str = "SELECT count(*) FROM sqlite_schema";

@@ -29,7 +29,7 @@
 //! | 2 | `manifest` `catalogue` `image` `store` `gateway` `sink` `notify` `simulator` (which uses only `pace`: it is an independent witness) |
 //! | 3 | `plan` `ledger` `scan` |
 //! | 4 | `pipeline` `report` |
-//! | 5 | `config` |
+//! | 5 | `config` `serve` |
 //! | 6 | `cli` |
 //!
 //! # Glossary
@@ -82,6 +82,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod report;
 pub mod scan;
+pub mod serve;
 pub mod simulator;
 pub mod sink;
 pub mod store;

@@ -16,13 +16,14 @@ const LEVELS: [&[&str]; 7] = [
 ];
 
 /// Which crate may appear where.
-const CRATES: [(&str, &[&str]); 13] = [
+const CRATES: [(&str, &[&str]); 14] = [
     ("csv", &["catalogue/", "manifest/", "report/", "scan/"]),
     ("clap", &["cli/"]),
     ("comfy_table", &["cli/", "report/"]),
     ("governor", &["pace/"]),
+    ("prometheus_client", &["serve/"]),
     ("reqwest", &["gateway/", "notify/", "pipeline/download", "simulator/"]),
-    ("ring", &["gateway/", "simulator/"]),
+    ("ring", &["gateway/", "serve/", "simulator/"]),
     ("rusqlite", &["store/sqlite"]),
     ("axum", &["serve/", "simulator/"]),
     ("tracing_subscriber", &["cli/"]),

@@ -8,6 +8,7 @@ mod night;
 mod report;
 mod scan;
 mod schedule;
+mod serve;
 mod settle;
 mod setup;
 mod shared;
@@ -27,6 +28,7 @@ pub(crate) use night::{Check, Run};
 pub(crate) use report::Report;
 pub(crate) use scan::{Colour, Fit, PairBy, Scan};
 pub(crate) use schedule::Schedule;
+pub(crate) use serve::Serve;
 pub(crate) use settle::{Resolve, Retry};
 pub(crate) use setup::{Completions, Init, Man};
 use shared::Remote;
@@ -41,7 +43,7 @@ Exit codes:
   2  bad usage or configuration (scenes: none has such a name)
   3  some rows failed (verify: files are missing or changed)
   4  rows need a person: held, stuck, changed and not sent again, or of a paused scene (rescue: tasks are left)
-  5  interrupted; the same command goes on
+  5  interrupted, drained, or the time is up; the same command goes on
   6  another run holds the ledger
   7  the manifest was rejected; nothing was submitted
   8  an account is paused (key, permission, route), and rows are left; the rest was collected
@@ -253,6 +255,15 @@ Examples:
 Examples:
   nightreel man ~/.local/share/man/man1 && man nightreel-run")]
     Man(Man),
+    /// Show how a ledger stands on a page of its own: counts, money, videos, failures; works beside a run
+    ///
+    /// Rows that are held or stuck can be settled there while no run holds the ledger; `run --dashboard` shows more, and can
+    /// be paused there. Metrics for Prometheus are at /metrics. Off loopback it demands `NIGHTREEL_DASHBOARD_TOKEN`.
+    #[command(after_help = "\
+Examples:
+  nightreel serve
+  NIGHTREEL_DASHBOARD_TOKEN=$(openssl rand -hex 16) nightreel serve 0.0.0.0:8787")]
+    Serve(Serve),
     /// Serve the simulated remote on loopback, to rehearse a night
     ///
     /// It demands the key in `NIGHTREEL_SIMULATOR_KEY`, or a token signed by `NIGHTREEL_SIMULATOR_ACCESS_KEY` and
@@ -319,6 +330,7 @@ impl Cli {
             Verb::Check(check) => flags.extend(check.flags()),
             Verb::Collect(collect) => flags.extend(collect.remote.flags()),
             Verb::Doctor(doctor) => flags.extend(doctor.flags()),
+            Verb::Serve(serve) => flags.extend(serve.flags()),
             Verb::Receipt(receipt) => flags.push((Key::Account, receipt.account.clone())),
             Verb::Rescue(rescue) => {
                 flags.extend(rescue.remote.flags());

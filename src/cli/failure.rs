@@ -12,6 +12,7 @@ use crate::ledger::RecordError;
 use crate::pipeline::download;
 use crate::plan::SurveyError;
 use crate::report::ReportError;
+use crate::serve::{self, HookError};
 use crate::simulator::StartError;
 use crate::sink::SinkError;
 use crate::store::StoreError;
@@ -167,6 +168,25 @@ impl From<BuildError> for Failure {
         let hint = error.hint();
         let failure = Self::new(Exit::Usage, error);
         hint.into_iter().fold(failure, Self::hint)
+    }
+}
+
+impl From<serve::StartError> for Failure {
+    fn from(error: serve::StartError) -> Self {
+        let hint = error.hint();
+        Self::new(Exit::Usage, error).hint(hint)
+    }
+}
+
+impl From<HookError> for Failure {
+    fn from(error: HookError) -> Self {
+        match &error {
+            HookError::Open { path, .. } => {
+                let hint = format!("chmod 600 {}", path.display());
+                Self::new(Exit::Usage, error).hint(hint)
+            }
+            HookError::Unusable { .. } | HookError::NoRandomness => Self::new(Exit::Unwritable, error),
+        }
     }
 }
 

@@ -56,6 +56,7 @@ fn start(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Run(_)
         | Verb::Collect(_)
         | Verb::Simulate(_)
+        | Verb::Serve(_)
         | Verb::Check(_)
         | Verb::Status(_)
         | Verb::Resolve(_)
@@ -102,6 +103,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
                 telling::of(settings, signals, Box::pin(commands::collect::collect(global, settings, signals))).await
             }
             Verb::Simulate(simulate) => commands::simulate::simulate(simulate, global, signals).await,
+            Verb::Serve(_) => commands::serve::serve(global, settings, signals).await,
             Verb::Check(check) => commands::check::check(check, global, settings).await,
             Verb::Status(status) => commands::status::status(status, global, settings).await,
             Verb::Resolve(resolve) => commands::resolve::resolve(resolve, global, settings).await,
@@ -126,7 +128,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
     };
     match &cli.verb {
         // These end in order by themselves.
-        Verb::Run(_) | Verb::Collect(_) | Verb::Simulate(_) => quick.await,
+        Verb::Run(_) | Verb::Collect(_) | Verb::Simulate(_) | Verb::Serve(_) => quick.await,
         Verb::Check(_)
         | Verb::Status(_)
         | Verb::Resolve(_)

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::domain::Tally;
 use crate::pace::Clock;
-use crate::pipeline::Notice;
+use crate::pipeline::{Notice, Submitting};
 
 use super::args::Global;
 use super::terminal;
@@ -132,7 +132,12 @@ impl View {
                 self.say(&format!("paused: scene {scene}: {words}; nothing more of it is sent in this run"));
             }
             Notice::SinkStopped { words } => self.say(&format!("stopped: {words}")),
+            Notice::Submitting(Submitting::Held) => self.say("nothing is submitted until it is resumed (dashboard)"),
+            Notice::Submitting(Submitting::Drained) => {
+                self.say("nothing more is submitted; the run ends once all that was paid is collected (dashboard)");
+            }
             _ if quiet => {}
+            Notice::Submitting(Submitting::On) => self.say("submitting again (dashboard)"),
             Notice::Stopping => {
                 self.say("stopping: nothing more is submitted, what is paid is recorded; again to stop at once");
             }

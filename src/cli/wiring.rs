@@ -127,6 +127,7 @@ pub(super) async fn remotes(settings: &Settings, opened: &Opened) -> Result<Remo
             weight: account.weight,
             pool: account.pool.clone(),
             prices: account.prices.clone(),
+            callback_url: None,
         });
     }
     match failed {

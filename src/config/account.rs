@@ -184,6 +184,7 @@ fn one(
         access_key: source(Key::AccessKeyEnv, Key::AccessKeyFile, variables.access_key),
         secret_key: source(Key::SecretKeyEnv, Key::SecretKeyFile, variables.secret_key),
         account_token: source(Key::AccountTokenEnv, Key::AccountTokenFile, variables.account_token),
+        webhook_secret: source(Key::WebhookSecretEnv, Key::WebhookSecretFile, variables.webhook_secret),
     };
     let rate = |text: &str| text.parse::<Rate>().ok();
     Ok(AccountSettings {

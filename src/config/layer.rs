@@ -13,11 +13,13 @@ use super::setting::{Key, Scope};
 const PREFIX: &str = "NIGHTREEL_";
 /// Variables that are no settings: the credentials themselves, the file's path, what is for tests, and what a
 /// command of `[notify]` is shown.
-const OTHER_VARIABLES: [&str; 14] = [
+const OTHER_VARIABLES: [&str; 16] = [
     "NIGHTREEL_API_KEY",
     "NIGHTREEL_ACCESS_KEY",
     "NIGHTREEL_SECRET_KEY",
     "NIGHTREEL_ACCOUNT_TOKEN",
+    "NIGHTREEL_WEBHOOK_SECRET",
+    "NIGHTREEL_DASHBOARD_TOKEN",
     "NIGHTREEL_CONFIG",
     "NIGHTREEL_SIMULATOR_KEY",
     "NIGHTREEL_SIMULATOR_ACCESS_KEY",

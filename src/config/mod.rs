@@ -2,6 +2,7 @@
 //! is wrong where it stands and what would be accepted. Knows the credentials, and never shows them.
 
 mod account;
+mod dashboard;
 mod find;
 mod layer;
 mod notify;
@@ -20,6 +21,7 @@ use crate::pace::Hours;
 use crate::pipeline::Caution;
 
 pub use account::AccountSettings;
+pub use dashboard::DashboardSettings;
 use find::Find;
 pub use layer::{Layer, LayerError};
 pub use secret::{SecretError, Source, Sources};
@@ -156,6 +158,8 @@ pub struct Settings {
     pub notify: NotifySettings,
     /// How logs are written. Default text.
     pub log_format: LogFormat,
+    /// Where the run is shown, and where remotes call back.
+    pub dashboard: DashboardSettings,
 }
 
 /// What the hours would have to be.
@@ -218,6 +222,7 @@ impl Settings {
                 find.parse(Key::Budget, |text| text.parse().ok(), "an amount such as 50 or 12.50"),
                 &mut unsettled,
             ),
+            dashboard: kept(dashboard::settle(&find).map(Some), &mut unsettled).unwrap_or_default(),
             log_format: kept(find.parse(Key::LogFormat, log_format, "text or json"), &mut unsettled)
                 .unwrap_or_default(),
         };

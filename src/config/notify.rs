@@ -7,11 +7,13 @@ use super::{ConfigError, Unsettled, kept};
 use crate::notify::{Address, Kind, Occasion, Settings};
 
 /// Variables that hold credentials, or addresses that are as good.
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 8] = [
     "NIGHTREEL_API_KEY",
     "NIGHTREEL_ACCESS_KEY",
     "NIGHTREEL_SECRET_KEY",
     "NIGHTREEL_ACCOUNT_TOKEN",
+    "NIGHTREEL_WEBHOOK_SECRET",
+    "NIGHTREEL_DASHBOARD_TOKEN",
     "NIGHTREEL_NOTIFY_URL",
     "NIGHTREEL_NOTIFY_PING",
 ];
@@ -28,7 +30,8 @@ pub(super) fn settle(find: &Find<'_>, accounts: &[AccountSettings], unsettled: &
     let named = |word: &str| Occasion::ALL.into_iter().find(|occasion| occasion.word() == word.trim());
     let on = |text: &str| text.split(',').map(named).collect::<Option<Vec<_>>>();
     let sources = accounts.iter().map(|account| &account.sources);
-    let sources = sources.flat_map(|of| [&of.key, &of.access_key, &of.secret_key, &of.account_token]);
+    let sources =
+        sources.flat_map(|of| [&of.key, &of.access_key, &of.secret_key, &of.account_token, &of.webhook_secret]);
     let withheld = sources.filter_map(|source| source.named.clone());
     Settings {
         webhook: kept(address(find, Key::NotifyUrl), unsettled),

@@ -57,6 +57,7 @@ pub(super) struct Variables {
     pub(super) access_key: Option<&'static str>,
     pub(super) secret_key: Option<&'static str>,
     pub(super) account_token: Option<&'static str>,
+    pub(super) webhook_secret: Option<&'static str>,
 }
 
 impl Default for Variables {
@@ -66,6 +67,7 @@ impl Default for Variables {
             access_key: Some("NIGHTREEL_ACCESS_KEY"),
             secret_key: Some("NIGHTREEL_SECRET_KEY"),
             account_token: Some("NIGHTREEL_ACCOUNT_TOKEN"),
+            webhook_secret: Some("NIGHTREEL_WEBHOOK_SECRET"),
         }
     }
 }
@@ -73,7 +75,7 @@ impl Default for Variables {
 impl Variables {
     /// None: an account with a table of its own names what it uses, so that no key goes to another's gateway.
     pub(super) const fn none() -> Self {
-        Self { key: None, access_key: None, secret_key: None, account_token: None }
+        Self { key: None, access_key: None, secret_key: None, account_token: None, webhook_secret: None }
     }
 }
 
@@ -123,6 +125,8 @@ pub struct Sources {
     pub secret_key: Source,
     /// What the account's own list of tasks is asked for with, where that takes another key.
     pub account_token: Source,
+    /// What its remote signs callbacks with.
+    pub webhook_secret: Source,
 }
 
 impl Sources {
@@ -146,6 +150,11 @@ impl Sources {
     /// What the account's own list of tasks is asked for with.
     pub fn account_token(&self) -> Result<Option<SecretString>, ConfigError> {
         Ok(self.account_token.load()?)
+    }
+
+    /// What its remote signs callbacks with.
+    pub fn webhook_secret(&self) -> Result<Option<SecretString>, ConfigError> {
+        Ok(self.webhook_secret.load()?)
     }
 }
 

@@ -63,6 +63,8 @@ settings! {
     Parameters "parameters" Account,
     RequestTimeout "request_timeout" Account,
     MinPoll "min_poll" Account,
+    WebhookSecretFile "webhook_secret_file" Credentials,
+    WebhookSecretEnv "webhook_secret_env" Credentials,
     InDoubt "in_doubt" Account,
     Find "capabilities.find" Account,
     Unique "capabilities.unique" Account,
@@ -89,4 +91,8 @@ settings! {
     NotifyPing "notify.ping" Run,
     NotifyCommand "notify.command" Run,
     NotifyOn "notify.on" Run,
+    Dashboard "dashboard" Run,
+    DashboardHosts "dashboard_hosts" Run,
+    DashboardTokenFile "dashboard_token_file" Run,
+    CallbackUrl "callback_url" Run,
 }

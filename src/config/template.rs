@@ -14,7 +14,7 @@ const fn line(key: Key, value: &'static str, words: &'static str) -> Line {
 }
 
 /// What stands above the tables.
-const GENERAL: [(&str, &[Line]); 7] = [
+const GENERAL: [(&str, &[Line]); 8] = [
     (
         "The remote",
         &[
@@ -139,6 +139,33 @@ const GENERAL: [(&str, &[Line]); 7] = [
             ),
             line(Key::MaxRuntime, "\"8h\"", "The longest that a run goes on. Default: no end. An example."),
             line(Key::Window, "\"22:00-06:00\"", "A run sends only within it. Default: at all times. An example."),
+        ],
+    ),
+    (
+        "Watching a run on a page",
+        &[
+            line(Key::Dashboard, "\"127.0.0.1:8787\"", "Where it is shown. Default: nowhere. An example."),
+            line(
+                Key::DashboardHosts,
+                "\"night.example\"",
+                "Further names under which it is reached, with commas between. An example.",
+            ),
+            line(
+                Key::DashboardTokenFile,
+                "\"/home/me/.nightreel-page\"",
+                "The file of what visitors must show, needed off loopback. An example.",
+            ),
+            line(
+                Key::CallbackUrl,
+                "\"https://night.example/hook\"",
+                "The public address that leads there, for remotes to call. An example.",
+            ),
+            line(
+                Key::WebhookSecretFile,
+                "\"/home/me/.nightreel-webhook\"",
+                "The file of what callbacks are signed with. An example.",
+            ),
+            line(Key::WebhookSecretEnv, "\"NIGHTREEL_WEBHOOK_SECRET\"", "The variable of it."),
         ],
     ),
     (

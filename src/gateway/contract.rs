@@ -13,7 +13,9 @@ async fn submit(gateway: &dyn Gateway, number: u32) -> Submitted {
     let images = Images::One(ImageSource::Url("https://h/a.jpg".into()));
     let effect = Effect { scene: "s".into(), images, duration: None, model: None, mode: None };
     let pictures = [Picture::Url("https://h/a.jpg".into())];
-    gateway.submit(Order { effect: &effect, pictures: &pictures, client_ref: &client_ref(number) }).await
+    gateway
+        .submit(Order { effect: &effect, pictures: &pictures, client_ref: &client_ref(number), callback_url: None })
+        .await
 }
 
 async fn made(gateway: &dyn Gateway, number: u32) -> Accepted {

@@ -64,6 +64,9 @@ pub struct Order<'a> {
     pub pictures: &'a [Picture],
     /// What is sent as `external_task_id`.
     pub client_ref: &'a ClientRef,
+    /// Where the remote is asked to tell of the task's end, where it can be asked so (documented for Kling, fal and
+    /// `WaveSpeed`; gateways may leave it out). What it tells there is a hint.
+    pub callback_url: Option<&'a str>,
 }
 
 /// What became of a request for a task.

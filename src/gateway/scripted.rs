@@ -230,7 +230,7 @@ mod tests {
         let images = Images::One(ImageSource::Url("https://h/a.jpg".into()));
         let effect = Effect { scene: "s".into(), images, duration: None, model: None, mode: None };
         let client_ref = ClientRef::new("nr-1-a1").unwrap();
-        let order = Order { effect: &effect, pictures: &[], client_ref: &client_ref };
+        let order = Order { effect: &effect, pictures: &[], client_ref: &client_ref, callback_url: None };
         drop(gateway.submit(order));
         assert_eq!(gateway.submissions(), 0, "a future that never ran asked for something");
         assert_eq!(gateway.submit(order).now_or_never(), Some(Submitted::InDoubt(Doubt::TimedOut)));

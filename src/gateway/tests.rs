@@ -190,7 +190,9 @@ impl Pairing {
         let image = || ImageSource::Url(LINK.to_owned());
         let images = if pictures.len() == 1 { Images::One(image()) } else { Images::Two(image(), image()) };
         let effect = Effect { scene: scene.to_owned(), images, duration: Some("5".into()), model: None, mode: None };
-        self.gateway.submit(Order { effect: &effect, pictures, client_ref: &client_ref(number) }).await
+        self.gateway
+            .submit(Order { effect: &effect, pictures, client_ref: &client_ref(number), callback_url: None })
+            .await
     }
 
     async fn submit_link(&self, number: u32) -> Submitted {

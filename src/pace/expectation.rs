@@ -59,6 +59,12 @@ impl Expectation {
         if self.sorted.len() < ENOUGH { seen.max(guess) } else { seen }
     }
 
+    /// How long a task usually takes: the median; `None` while none has ended.
+    #[must_use]
+    pub fn usual(&self) -> Option<Duration> {
+        self.sorted.get(self.sorted.len() / 2).copied()
+    }
+
     /// How long to wait before asking (again) about a task that is `age` old, not less than `min_poll`.
     #[must_use]
     pub fn wait_for(&self, age: Duration, min_poll: Duration) -> Duration {

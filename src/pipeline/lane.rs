@@ -1,23 +1,28 @@
 //! One account at work in a run: its remote, its limits, and what was learned of it.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 
 use crate::catalogue::PriceTable;
-use crate::domain::AccountName;
+use crate::domain::{AccountName, TaskId};
 use crate::gateway::{Gateway, Pause};
 use crate::pace::{Expectation, Shift};
 use crate::store::Account;
 
 use super::InDoubt;
+use super::meter::Meter;
 use super::slots::Slots;
 
 /// A remote that refuses this many questions in a row, and answers none, is asked no more in this run.
 const ENOUGH_DENIALS: u32 = 5;
+/// Callbacks that wait to be heeded; more at once are lost, and their tasks are asked for in their time.
+const CALLS: usize = 512;
 /// A remote that says this often in a row that it does not know what it made is another account.
 const ENOUGH_STRANGENESS: u32 = 6;
 
@@ -44,6 +49,8 @@ pub struct LaneSettings {
     pub pool: Option<String>,
     /// What it asks for effects.
     pub prices: PriceTable,
+    /// Where the remote is asked to tell of ends. Secret: whoever knows it can have tasks asked for.
+    pub callback_url: Option<SecretString>,
 }
 
 /// An account at work.
@@ -68,6 +75,9 @@ pub(super) struct Lane {
     /// Each stage is woken when a job comes into its state.
     pub(super) doubted: Notify,
     pub(super) waiting: Notify,
+    /// Tasks that callbacks named.
+    calls: Mutex<VecDeque<TaskId>>,
+    pub(super) meter: Meter,
 }
 
 impl Lane {
@@ -84,6 +94,8 @@ impl Lane {
             looked_once: watch::Sender::new(false),
             doubted: Notify::new(),
             waiting: Notify::new(),
+            calls: Mutex::default(),
+            meter: Meter::default(),
         }
     }
 
@@ -116,6 +128,20 @@ impl Lane {
     /// Whether it is said for the first time that it is too late to send more.
     pub(super) fn first_too_late(&self) -> bool {
         !self.too_late.swap(true, Ordering::Relaxed)
+    }
+
+    /// A callback named a task.
+    pub(super) fn called(&self, task: TaskId) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if calls.len() < CALLS && !calls.contains(&task) {
+            calls.push_back(task);
+            self.waiting.notify_one();
+        }
+    }
+
+    /// Takes the tasks that callbacks named since this was asked last.
+    pub(super) fn take_calls(&self) -> Vec<TaskId> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 
     /// The remote refused a question.

@@ -6,9 +6,11 @@
 //! never lead to a submission: no event of theirs makes a job `planned`.
 
 mod collect;
+mod control;
 pub mod download;
 mod guard;
 mod lane;
+mod meter;
 mod notice;
 mod reconcile;
 mod run;
@@ -26,10 +28,12 @@ use crate::domain::{AccountName, BatchId, Price};
 use crate::gateway::Pause;
 use crate::pace::Shift;
 
+pub use control::{Control, LaneView, ResolveError, Submitting};
 pub use guard::Caution;
 pub use lane::LaneSettings;
+pub use meter::Counts;
 pub use notice::Notice;
-pub use run::{Control, Pipeline};
+pub use run::Pipeline;
 pub use trees::{MakeSink, Tree, Trees};
 
 /// What a run is told.
@@ -83,6 +87,8 @@ pub enum Ended {
     Interrupted,
     /// Its hours were over; the ledger goes on from here.
     TimeUp,
+    /// It was told to submit no more, and rows are left; what was paid is collected.
+    Drained,
     /// Videos cannot be stored until a person acts.
     SinkStopped(String),
 }

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use crate::domain::Tally;
 use crate::gateway::PauseReason;
 
+use super::control::Submitting;
+
 /// One thing worth telling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
@@ -119,6 +121,8 @@ pub enum Notice {
     },
     /// The run's hours are over.
     TimeUp,
+    /// Whoever watches the run wants rows to be sent, or not.
+    Submitting(Submitting),
     /// The run was told to stop.
     Stopping,
     /// Something odd that is told once.

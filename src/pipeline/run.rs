@@ -14,12 +14,13 @@ use crate::ledger::RecordError;
 use crate::pace::Expectation;
 use crate::store::{Account, Group, Left};
 
+use super::control::Submitting;
 use super::guard::{Budget, Guard};
 use super::lane::{Lane, LaneSettings};
 use super::shared::{Shared, joined};
 use super::slots::Slots;
 use super::turns::Turns;
-use super::{Ended, Gate, KeptBy, LeftBehind, Notice, Outcome, Parts, Settings};
+use super::{Control, Ended, Gate, KeptBy, LeftBehind, Notice, Outcome, Parts, Settings};
 use super::{collect, reconcile, submit, watch as watching};
 
 /// How many notices a slow listener may lag behind before it loses the oldest.
@@ -39,34 +40,6 @@ pub struct Pipeline {
     shared: Arc<Shared>,
     accounts: Vec<Account>,
     looked: watch::Receiver<Gate>,
-}
-
-/// What a run can be told while it runs, and what it tells.
-#[derive(Debug, Clone)]
-pub struct Control {
-    gate: watch::Sender<Gate>,
-    stop: CancellationToken,
-    notices: broadcast::Sender<Notice>,
-}
-
-impl Control {
-    /// Says which jobs may be submitted from now on.
-    pub fn open(&self, gate: Gate) {
-        self.gate.send_replace(gate);
-    }
-
-    /// No new submissions; what is paid and in flight is recorded; downloads stop at a chunk.
-    pub fn stop(&self) {
-        // Nobody listening is no failure.
-        drop(self.notices.send(Notice::Stopping));
-        self.stop.cancel();
-    }
-
-    /// Listens to what happens from now on.
-    #[must_use]
-    pub fn listen(&self) -> broadcast::Receiver<Notice> {
-        self.notices.subscribe()
-    }
 }
 
 impl Pipeline {
@@ -94,6 +67,7 @@ impl Pipeline {
         let (gate_sender, gate) = watch::channel(gate);
         let (notices, _) = broadcast::channel(NOTICES);
         let stop = CancellationToken::new();
+        let submitting = watch::Sender::new(Submitting::On);
         let shared = Arc::new(Shared {
             clock: parts.ledger.clock().clone(),
             guard,
@@ -102,6 +76,7 @@ impl Pipeline {
             lanes,
             stop: stop.clone(),
             gate: gate.clone(),
+            submitting: submitting.clone(),
             sink_stopped: watch::Sender::new(None),
             in_hand: AtomicUsize::new(0),
             planned: watch::Sender::new(0),
@@ -115,7 +90,7 @@ impl Pipeline {
             submit::recover(&shared, lane).await?;
             revive(&shared, lane).await?;
         }
-        let control = Control { gate: gate_sender, stop, notices };
+        let control = Control { gate: gate_sender, submitting, stop, notices, shared: Arc::downgrade(&shared) };
         Ok((Self { shared, accounts, looked: gate }, control))
     }
 
@@ -156,7 +131,12 @@ impl Pipeline {
             None => Ended::Finished,
         };
         let gate = *looked.borrow();
-        outcome_of(&shared, ended, gate).await
+        let mut outcome = outcome_of(&shared, ended, gate).await?;
+        let drained = *shared.submitting.borrow() == Submitting::Drained;
+        if outcome.ended == Ended::Finished && drained && !outcome.left.is_empty() {
+            outcome.ended = Ended::Drained;
+        }
+        Ok(outcome)
     }
 }
 
@@ -271,7 +251,8 @@ fn is_idle(shared: &Shared, gate: Gate, left: &Left) -> bool {
         Gate::Closed => at_remote + left.ready == 0,
         Gate::Open(_) => {
             let in_hand = shared.in_hand.load(Ordering::SeqCst) > 0;
-            let sendable = || left.planned.iter().any(|group| can_be_sent(shared, group));
+            let drained = *shared.submitting.borrow() == Submitting::Drained;
+            let sendable = || !drained && left.planned.iter().any(|group| can_be_sent(shared, group));
             at_remote + left.ready == 0 && !in_hand && !sendable()
         }
     }

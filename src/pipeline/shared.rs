@@ -14,6 +14,7 @@ use crate::gateway::{Pause, PauseReason};
 use crate::ledger::RecordError;
 use crate::pace::{Backoff, Clock};
 
+use super::control::Submitting;
 use super::guard::{Alarm, Budget, Guard};
 use super::lane::Lane;
 use super::turns::Turns;
@@ -48,6 +49,8 @@ pub(super) struct Shared {
     /// No new submissions, downloads stop at a chunk, paid requests in flight are still recorded.
     pub(super) stop: CancellationToken,
     pub(super) gate: watch::Receiver<Gate>,
+    /// Whether rows are sent, as whoever watches wants it.
+    pub(super) submitting: watch::Sender<Submitting>,
     pub(super) sink_stopped: watch::Sender<Option<String>>,
     /// Jobs that were taken to be sent, and whose intent is not in the ledger yet.
     pub(super) in_hand: AtomicUsize,
@@ -65,8 +68,9 @@ impl Shared {
     ///
     /// The slot that a submission needs was taken by the submit stage; here it is only given back.
     pub(super) async fn record(&self, job: &Job, event: JobEvent) -> Result<Job, RecordError> {
-        let next = self.parts.ledger.record(job, event).await?;
+        let next = self.parts.ledger.record(job, event.clone()).await?;
         let lane = self.lane_of(&next);
+        lane.inspect(|lane| lane.meter.count(&event, &next, self.now()));
         match (job.state.code().runs(), next.state.code().runs()) {
             (true, false) => lane.inspect(|lane| lane.slots.give_back()),
             // A submission took its slot before its intent; whatever else comes to run takes one here.
@@ -106,6 +110,11 @@ impl Shared {
     pub(super) fn is_in_time(&self, lane: &Lane) -> bool {
         let shift = &self.settings.shift;
         self.now().max(shift.opens) <= lane.sends_until(shift)
+    }
+
+    /// Whether a person wants rows to be sent now.
+    pub(super) fn is_submitting(&self) -> bool {
+        *self.submitting.borrow() == Submitting::On
     }
 
     /// The present instant.

@@ -105,6 +105,12 @@ impl Slots {
         if count.allowed < self.limit { count.trial_at } else { Timestamp::MAX }
     }
 
+    /// How many run, and how many the remote is thought to allow.
+    pub(super) fn standing(&self) -> (usize, usize) {
+        let count = self.count();
+        (count.used, count.allowed)
+    }
+
     /// The most that may run, as it was set.
     pub(super) const fn limit(&self) -> usize {
         self.limit

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -146,7 +147,7 @@ impl Stage {
     /// is closed or it is paused. A slot and a job are not held while the pace is waited for, but for a moment in which
     /// pictures are read.
     fn not_before(&self) -> Timestamp {
-        let open = matches!(*self.gate.borrow(), Gate::Open(_));
+        let open = matches!(*self.gate.borrow(), Gate::Open(_)) && self.shared.is_submitting();
         let pace = self.limiter.next_at().checked_sub(LEAD).unwrap_or(Timestamp::MIN);
         let opens = self.shared.settings.shift.opens;
         if open && !self.lane().is_paused() { self.not_before.max(pace).max(opens) } else { Timestamp::MAX }
@@ -160,7 +161,7 @@ impl Stage {
         loop {
             self.planned.mark_unchanged();
             let Gate::Open(batch) = *self.gate.borrow_and_update() else { return Ok(Next::Nothing(Timestamp::MAX)) };
-            if lane.is_paused() {
+            if lane.is_paused() || !shared.is_submitting() {
                 return Ok(Next::Nothing(Timestamp::MAX));
             }
             let wanted = Wanted { account: lane.name().clone(), batch, closed: shared.guard.closed(self.place) };
@@ -244,7 +245,8 @@ impl Stage {
             return Ok(false);
         }
         self.limiter.ready().await;
-        if lane.is_paused() || shared.guard.is_paused(&scene) || !shared.is_in_time(lane) {
+        let stopped = !shared.is_submitting() || !shared.is_in_time(lane);
+        if stopped || lane.is_paused() || shared.guard.is_paused(&scene) {
             return Ok(false);
         }
         let now = shared.now();
@@ -326,7 +328,9 @@ async fn send(shared: Arc<Shared>, place: usize, job: Job, started: JobEvent, pi
         }
     };
     let Some(attempt) = &submitting.attempt else { return Sent { outcome: Ok(()), limited: None } };
-    let order = Order { effect: &submitting.effect, pictures: &pictures, client_ref: &attempt.client_ref };
+    let callback_url = lane.settings.callback_url.as_ref().map(ExposeSecret::expose_secret);
+    let order =
+        Order { effect: &submitting.effect, pictures: &pictures, client_ref: &attempt.client_ref, callback_url };
     let submitted = lane.gateway().submit(order).await;
     drop(pictures);
     let (event, limited) = outcome(&shared, lane, &submitting, submitted);

@@ -49,6 +49,7 @@ impl Night {
                 weight: 1,
                 pool: None,
                 prices: PriceTable::kling_list(),
+                callback_url: None,
             }
         };
         let settings = Settings {

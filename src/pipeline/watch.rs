@@ -3,7 +3,9 @@
 //! When to ask is kept in memory: asking twice costs nothing, so a restart simply asks again. Nothing that a remote
 //! says or fails to say here fails a task, but its own word that the task failed.
 
+mod called;
 mod many;
+mod status;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use crate::gateway::{Asked, Listed, Observed};
 use crate::ledger::RecordError;
 use crate::pace::Backoff;
 
+use self::called::Calls;
 use super::lane::Lane;
 use super::shared::{Shared, joined};
 use super::{Gate, Notice};
@@ -32,37 +35,29 @@ const TAKEN: usize = 512;
 /// Waits after answers that said nothing.
 const UNCLEAR: Backoff = Backoff { first: Duration::from_secs(2), most: Duration::from_secs(120) };
 
-/// How remotes call tasks that have not ended (Kling and the gateways that were read), and successes whose link is not
-/// there yet.
-const KNOWN: [&str; 14] = [
-    "submitted",
-    "not_start",
-    "queued",
-    "pending",
-    "processing",
-    "in_progress",
-    "created",
-    "generating",
-    "starting",
-    "staged",
-    "in_queue",
-    "succeed",
-    "succeeded",
-    "success",
-];
-
 /// A task and when to ask about it.
 #[derive(Debug)]
 struct Watched {
     job: Job,
     next_at: Timestamp,
     unclear: u32,
+    /// When it was last seen not to have ended.
+    asked_at: Option<Timestamp>,
+    /// A callback named it.
+    called: bool,
     /// A question about it is under way.
     asking: bool,
     /// A question about it was answered, or the attempt to ask failed, since the run began.
     asked: bool,
     /// How it is asked for next.
     way: Way,
+}
+
+impl Watched {
+    fn new(job: Job, next_at: Timestamp) -> Self {
+        let way = Way::Listed;
+        Self { job, next_at, unclear: 0, asked_at: None, called: false, asking: false, asked: false, way }
+    }
 }
 
 /// How a task is asked for: the shortest way first, the next one where that did not show it.
@@ -94,6 +89,7 @@ struct Stage {
     /// Nothing is asked sooner: the remote asked for a pause.
     not_before: Timestamp,
     odd: HashSet<String>,
+    calls: Calls,
     /// No question is asked sooner: the run before may have asked just before this one began.
     first_at: Timestamp,
 }
@@ -110,11 +106,13 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<(), RecordE
         one_by_one: false,
         not_before: Timestamp::MIN,
         odd: HashSet::new(),
+        calls: Calls::default(),
         first_at: shared.after(lane.settings.min_poll),
     };
     let mut gate = shared.gate.clone();
     loop {
         stage.take_new().await?;
+        stage.heed_calls();
         if *gate.borrow_and_update() == Gate::OneLook {
             stage.hurry();
         }
@@ -165,8 +163,9 @@ impl Stage {
             }
             for job in new {
                 let next_at = self.first_question(&job);
-                let watched = Watched { job, next_at, unclear: 0, asking: false, asked: false, way: Way::Listed };
-                self.watched.insert(watched.job.id, watched);
+                let id = job.id;
+                self.watched.insert(id, Watched::new(job, next_at));
+                self.heed_early_call(id);
             }
         }
     }
@@ -346,12 +345,12 @@ impl Stage {
             }
         };
         let Some(watched) = self.watched.remove(&id) else { return Ok(()) };
+        self.ended(watched.called);
         self.shared.record(&watched.job, event).await.map(drop)
     }
 
     async fn still_pending(&mut self, id: JobId, status: &str) -> Result<(), RecordError> {
-        let known = KNOWN.contains(&status.to_ascii_lowercase().as_str());
-        if !known && self.odd.insert(status.to_owned()) {
+        if !status::is_known(status) && self.odd.insert(status.to_owned()) {
             let words = format!("the remote calls a task {status:?}: taken as not ended yet");
             self.shared.tell(Notice::Odd { words });
         }
@@ -374,7 +373,8 @@ impl Stage {
         let Some(watched) = self.watched.get(&id) else { return Ok(()) };
         let State::Waiting { since } = watched.job.state else { return Ok(()) };
         let deadline = since.checked_add(self.shared.settings.deadline).unwrap_or(Timestamp::MAX);
-        if self.shared.now() >= deadline {
+        let now = self.shared.now();
+        if now >= deadline {
             let Some(watched) = self.watched.remove(&id) else { return Ok(()) };
             let words = format!("asked for until its deadline: {words}");
             return self.shared.record(&watched.job, JobEvent::GaveUp { words }).await.map(drop);
@@ -384,12 +384,13 @@ impl Stage {
         let wait = match least {
             // Soon after submission a remote may not know its own task yet: that is no reason to look away for long.
             Some(least) => least.min(self.lane().expectation().wait_for(age, min_poll).max(min_poll * 2)),
-            None => self.lane().expectation().wait_for(age, min_poll),
+            None => self.calls.stretched(self.lane().expectation().wait_for(age, min_poll)),
         };
         let next_at = self.shared.after(wait.max(min_poll)).min(deadline.max(self.shared.after(min_poll)));
         let next_at = self.together(next_at);
         if let Some(watched) = self.watched.get_mut(&id) {
             watched.next_at = next_at;
+            watched.asked_at = Some(now);
         }
         Ok(())
     }

@@ -99,7 +99,9 @@ pub struct Summary {
 }
 
 impl Trouble {
-    fn of(job: Job) -> Self {
+    /// What there is to say of a job that is held, stuck or in doubt.
+    #[must_use]
+    pub fn of(job: Job) -> Self {
         let sent = job.attempt.as_ref();
         Self {
             cause: cause(&job),

@@ -74,6 +74,7 @@ pub(crate) async fn holds_for(fresh: impl Fn() -> Arc<dyn Store>) {
     planned_jobs_come_to_the_accounts_that_may_send_them(fresh().as_ref()).await;
     what_is_ready_comes_oldest_first_whoever_made_it(fresh().as_ref()).await;
     a_batch_that_ended_can_be_taken_out_and_no_other(fresh().as_ref()).await;
+    what_was_stored_last_comes_first_and_what_was_lost_not_at_all(fresh().as_ref()).await;
 }
 
 async fn a_batch_that_ended_can_be_taken_out_and_no_other(store: &dyn Store) {
@@ -153,6 +154,32 @@ async fn planned_jobs_come_to_the_accounts_that_may_send_them(store: &dyn Store)
     let hers = all(store).await.pop().unwrap();
     assert_eq!(store.withdraw(batch.id, vec![hers.id]).await.unwrap(), 1);
     assert_eq!(store.tally(None).await.unwrap().planned, 2);
+}
+
+async fn what_was_stored_last_comes_first_and_what_was_lost_not_at_all(store: &dyn Store) {
+    filled(store, "m", 4).await;
+    let mut done = Vec::new();
+    for job in all(store).await.into_iter().rev() {
+        let mut job = job;
+        let (task, link) = (TaskId::new(job.id.to_string()).unwrap(), "http://127.0.0.1/v".to_owned());
+        let artifact = Artifact { key: job.output.clone(), bytes: 1, sha256: Digest::of(b"v") };
+        for event in [
+            started(&job),
+            JobEvent::Accepted { task, request_id: None, handle: None },
+            JobEvent::Succeeded { link, took_ms: None, units: None },
+            JobEvent::Stored { artifact },
+        ] {
+            let step = change(&job, event);
+            job = step.job.clone();
+            store.commit(step).await.unwrap();
+        }
+        done.push(job);
+    }
+    let newest = async || store.newest(2).await.unwrap().into_iter().map(|job| job.label).collect::<Vec<_>>();
+    assert_eq!(newest().await, ["r0", "r1"]);
+    let lost = done.pop().unwrap();
+    store.commit(change(&lost, JobEvent::ArtifactLost { words: "gone".into() })).await.unwrap();
+    assert_eq!(newest().await, ["r1"]);
 }
 
 async fn what_is_ready_comes_oldest_first_whoever_made_it(store: &dyn Store) {

@@ -319,6 +319,10 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Jobs by number, after `after`, at most `limit`: one page of a listing.
     fn jobs(&self, filter: Filter, after: JobId, limit: usize) -> BoxFuture<'_, Result<Vec<Job>, StoreError>>;
 
+    /// The jobs whose videos were stored last and are still there, the newest first, at most `limit`; looked for among the
+    /// latest few thousand events only.
+    fn newest(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Job>, StoreError>>;
+
     /// How many jobs are in which state, in one batch or in all. Does not walk the jobs.
     fn tally(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Tally, StoreError>>;
 

@@ -6,7 +6,9 @@
 )]
 
 mod accounts;
+mod callbacks;
 mod check;
+mod dashboard;
 mod doctor;
 mod gateways;
 mod help;
@@ -16,6 +18,7 @@ mod lost;
 mod manifests;
 mod notify;
 mod ops;
+mod page;
 mod receipt;
 mod rescue;
 mod scan;

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::config::Key;
 
 use super::schedule::Shift;
+use super::serve::Shown;
 use super::shared::{Output, Pacing, Remote};
 
 /// Flags of `run`.
@@ -25,6 +26,8 @@ pub(crate) struct Run {
     pacing: Pacing,
     #[command(flatten)]
     shift: Shift,
+    #[command(flatten)]
+    shown: Shown,
     /// How many of the last tasks may fail before their scene or account is paused, or off [default: 50%]
     #[arg(long, value_name = "PERCENT", help_heading = "Money")]
     max_failures: Option<String>,
@@ -65,6 +68,7 @@ impl Run {
         flags.extend(self.output.flags());
         flags.extend(self.pacing.flags());
         flags.extend(self.shift.flags());
+        flags.extend(self.shown.flags());
         flags.push((Key::InDoubt, self.in_doubt.clone()));
         flags.push((Key::MaxFailures, self.max_failures.clone()));
         flags

@@ -21,6 +21,7 @@ pub(super) mod run;
 pub(super) mod scan;
 pub(super) mod scenes;
 pub(super) mod schedule;
+pub(super) mod serve;
 mod session;
 pub(super) mod simulate;
 pub(super) mod status;

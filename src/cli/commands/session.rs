@@ -28,6 +28,7 @@ use super::super::telling::{End, Telling};
 use super::super::terminal;
 use super::super::wiring::{self, Opened, Remotes};
 use super::report::{AtTheEnd, at_the_end, near};
+use super::serve::Shown;
 use notes::notes;
 
 /// How long an interrupted run may take over its documents.
@@ -66,7 +67,7 @@ struct Closing<'a> {
 /// Runs a pipeline while `decide` settles what it may submit, and tells how it ended.
 pub(super) async fn drive(
     opened: &Opened,
-    remotes: Remotes,
+    mut remotes: Remotes,
     settings: &Settings,
     asked: Asked,
     global: &Global,
@@ -77,6 +78,7 @@ pub(super) async fn drive(
     for (account, pause) in &remotes.unusable {
         terminal::err(&format!("account {account} cannot be used: {}; the others go on\n", pause.words));
     }
+    let shown = Shown::prepare(settings, &mut remotes).await?;
     let wanted = pipeline::Settings {
         lanes: remotes.lanes.clone(),
         settle_after: settings.settle_after,
@@ -86,12 +88,14 @@ pub(super) async fn drive(
         shift: asked.shift,
         budget: budget(settings, remotes.lanes.iter().map(|lane| &lane.prices.currency))?,
     };
+    let budget = wanted.budget.clone();
     let names: Vec<AccountName> = remotes.lanes.iter().map(|lane| lane.account.name.clone()).collect();
     let before = opened.store.tally(None).await?;
     let trees = Arc::clone(&parts.trees);
     let (pipeline, control) = Pipeline::prepare(parts, wanted, Gate::Undecided).await?;
     let progress = Progress::start(global, control.listen(), opened.clock.clone());
     let telling = Telling::start(settings, opened, control.listen());
+    let server = shown.map(|shown| shown.open(control.clone(), budget, settings, global, opened.clock.clone()));
     let running = tokio::spawn(pipeline.run());
     let stopped_at = Arc::new(OnceLock::new());
     let stop = tokio::spawn({
@@ -114,6 +118,9 @@ pub(super) async fn drive(
     };
     control.open(decision.gate);
     let outcome = running.await.map_err(|broken| Failure::new(Exit::Internal, broken))??;
+    if let Some(server) = server {
+        server.shutdown().await;
+    }
     stop.abort();
     drop(stop.await);
     drop(control);
@@ -234,6 +241,10 @@ impl Close<'_> {
             Ended::Interrupted => {
                 let words = "interrupted: the same command goes on".to_owned();
                 return (Exit::Interrupted, "interrupted", Some(words));
+            }
+            Ended::Drained => {
+                let words = "drained: all that was paid is collected; the same command sends the rest".to_owned();
+                return (Exit::Interrupted, "drained", Some(words));
             }
             Ended::Finished | Ended::TimeUp => {}
         }

@@ -106,7 +106,11 @@ impl FalGateway {
         if let Some(duration) = &effect.duration {
             body = body.text("duration", duration);
         }
-        let url = self.line.at(APPLICATION.into_iter().chain(["v1.6", tier, "effects"]));
+        let mut url = self.line.at(APPLICATION.into_iter().chain(["v1.6", tier, "effects"]));
+        if let Some(callback) = order.callback_url {
+            // Documented.
+            url.query_pairs_mut().append_pair("fal_webhook", callback);
+        }
         match self.line.post(url, HeaderMap::from_iter([NO_FALLBACKS]), body).await {
             Ok(answer) => self.taken(&answer),
             Err(submitted) => submitted,

@@ -63,7 +63,11 @@ impl RequestBody {
                 body.json(format!(r#","{name}":{}"#, quoted(value)));
             }
         }
-        body.json(format!(r#"}},"external_task_id":{}}}"#, quoted(order.client_ref.as_str())));
+        body.json(format!(r#"}},"external_task_id":{}"#, quoted(order.client_ref.as_str())));
+        if let Some(url) = order.callback_url {
+            body.json(format!(r#","callback_url":{}"#, quoted(url)));
+        }
+        body.json("}");
         Self(body)
     }
 
@@ -105,7 +109,11 @@ mod tests {
 
     fn sent_as(sent: Sent, effect: &Effect, pictures: &[Picture]) -> Vec<u8> {
         let client_ref = ClientRef::new("nr-1-a1").unwrap();
-        let body = RequestBody::new(Order { effect, pictures, client_ref: &client_ref }, sent);
+        written(Order { effect, pictures, client_ref: &client_ref, callback_url: None }, sent)
+    }
+
+    fn written(order: Order<'_>, sent: Sent) -> Vec<u8> {
+        let body = RequestBody::new(order, sent);
         let expected = body.len();
         let pieces: Vec<Bytes> = body.into_stream().map(Result::unwrap).collect().now_or_never().unwrap();
         assert!(pieces.iter().all(|piece| piece.len() <= PIECE / 3 * 4), "a piece is larger than it may be");
@@ -117,6 +125,19 @@ mod tests {
     fn effect(scene: &str) -> Effect {
         let images = Images::One(ImageSource::Url("http://a".into()));
         Effect { scene: scene.into(), images, duration: None, model: None, mode: None }
+    }
+
+    #[test]
+    fn where_to_call_back_is_said_where_somebody_listens() {
+        let (effect, client_ref) = (effect("s"), ClientRef::new("nr-1-a1").unwrap());
+        let body = |callback_url| {
+            let pictures = &[Picture::Url("u".into())];
+            let order = Order { effect: &effect, pictures, client_ref: &client_ref, callback_url };
+            serde_json::from_slice::<Value>(&written(order, Sent::Nothing)).unwrap()
+        };
+        assert_eq!(body(Some("https://h/hook/0"))["callback_url"], "https://h/hook/0");
+        assert_eq!(body(Some("https://h/hook/0"))["external_task_id"], "nr-1-a1");
+        assert!(body(None).get("callback_url").is_none());
     }
 
     #[test]

@@ -38,7 +38,7 @@ fn gateway(settings: Settings) -> KlingGateway {
 
 async fn submit(gateway: &KlingGateway, picture: Picture) -> Submitted {
     let (effect, client_ref) = (effect(), client_ref("nr-1-a1"));
-    gateway.submit(Order { effect: &effect, pictures: &[picture], client_ref: &client_ref }).await
+    gateway.submit(Order { effect: &effect, pictures: &[picture], client_ref: &client_ref, callback_url: None }).await
 }
 
 fn by_url() -> Picture {

@@ -104,7 +104,7 @@ pub(in crate::gateway) fn by_url() -> Picture {
 
 pub(in crate::gateway) async fn submit(gateway: &dyn Gateway, effect: &Effect, pictures: &[Picture]) -> Submitted {
     let client_ref = ClientRef::new("nr-1-a1").unwrap();
-    gateway.submit(Order { effect, pictures, client_ref: &client_ref }).await
+    gateway.submit(Order { effect, pictures, client_ref: &client_ref, callback_url: None }).await
 }
 
 /// What a submission came to, in few words.

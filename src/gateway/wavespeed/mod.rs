@@ -65,7 +65,11 @@ impl WaveSpeedGateway {
             Err(words) => return refused_here(&words),
         };
         let body = Body::new().text("effect_scene", &order.effect.scene).picture("image", picture);
-        let url = self.line.at(API.into_iter().chain(["kwaivgi", "kling-effects"]));
+        let mut url = self.line.at(API.into_iter().chain(["kwaivgi", "kling-effects"]));
+        if let Some(callback) = order.callback_url {
+            // Documented.
+            url.query_pairs_mut().append_pair("webhook", callback);
+        }
         match self.line.post(url, HeaderMap::new(), body).await {
             Ok(answer) => self.taken(&by_code(answer)),
             Err(submitted) => submitted,

@@ -154,6 +154,10 @@ impl Store for SqliteStore {
         self.mailbox.ask(move |engine| read::jobs(engine, &filter, after, limit)).boxed()
     }
 
+    fn newest(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Job>, StoreError>> {
+        self.mailbox.ask(move |engine| read::newest(engine, limit)).boxed()
+    }
+
     fn tally(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Tally, StoreError>> {
         self.mailbox.ask(move |engine| read::tally(engine, batch)).boxed()
     }

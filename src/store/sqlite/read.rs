@@ -164,6 +164,15 @@ pub(super) fn jobs(engine: &mut Engine, filter: &Filter, after: JobId, limit: us
     all(engine, statement, values, rows::job)
 }
 
+pub(super) fn newest(engine: &mut Engine, limit: usize) -> Result<Vec<Job>, StoreError> {
+    let stored: Vec<i64> = all(engine, sql::NEWEST, [i64::try_from(limit).unwrap_or(i64::MAX)], |row| row.get(0))?;
+    let mut newest = Vec::with_capacity(stored.len());
+    for id in stored {
+        newest.extend(job(engine, JobId(id))?.filter(|job| job.state.code() == StateCode::Done));
+    }
+    Ok(newest)
+}
+
 pub(super) fn tally(engine: &mut Engine, batch: Option<BatchId>) -> Result<Tally, StoreError> {
     counted(engine, sql::TALLY, params![batch.map(|batch| batch.0)])
 }

@@ -129,6 +129,9 @@ pub(super) const JOBS_TROUBLED: &str = "
     FROM jobs INDEXED BY jobs_troubled WHERE state IN (7, 8, 9) AND id > ?1 AND (?2 IS NULL OR batch = ?2)
     AND (?3 = 0 OR (?3 >> state) & 1) AND (?4 IS NULL OR label = ?4 OR task = ?4 OR client_ref = ?4) ORDER BY id LIMIT ?5";
 
+pub(super) const NEWEST: &str = "
+    SELECT job FROM (SELECT seq, job, name FROM events ORDER BY seq DESC LIMIT 5000) WHERE name = 'stored'
+    GROUP BY job ORDER BY max(seq) DESC LIMIT ?1";
 pub(super) const TALLY: &str =
     "SELECT state, sum(jobs), total(submissions) FROM groups WHERE ?1 IS NULL OR batch = ?1 GROUP BY state";
 pub(super) const HISTORY: &str = "SELECT seq, at, data FROM events WHERE job = ?1 ORDER BY seq";

@@ -1,0 +1,139 @@
+//! Finished videos, as far as the ledger knows them: a visitor names a row, never a path.
+
+use std::io::SeekFrom;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream;
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+
+use super::Ground;
+use crate::domain::{JobId, State as JobState};
+
+/// Bytes that are read at a time.
+const PIECE: u64 = 64 * 1024;
+
+/// One video, or the part of it that is asked for.
+pub(super) async fn video(
+    State(ground): State<Arc<Ground>>,
+    Path(job): Path<i64>,
+    headers: HeaderMap,
+) -> Result<Response, StatusCode> {
+    let (file, length) = open(&ground, JobId(job)).await.ok_or(StatusCode::NOT_FOUND)?;
+    let asked = headers.get(header::RANGE).and_then(|range| range.to_str().ok()).map(|range| part(range, length));
+    let kept =
+        [(header::CONTENT_TYPE, "video/mp4"), (header::ACCEPT_RANGES, "bytes"), (header::CACHE_CONTROL, "private")];
+    match asked {
+        Some(Part::Beyond) => {
+            let whole = [(header::CONTENT_RANGE, format!("bytes */{length}"))];
+            Ok((StatusCode::RANGE_NOT_SATISFIABLE, whole).into_response())
+        }
+        Some(Part::Of { from, to }) => {
+            let body = pieces(file, from, to - from + 1).await.map_err(|_| StatusCode::NOT_FOUND)?;
+            let told = [
+                (header::CONTENT_RANGE, format!("bytes {from}-{to}/{length}")),
+                (header::CONTENT_LENGTH, (to - from + 1).to_string()),
+            ];
+            Ok((StatusCode::PARTIAL_CONTENT, kept, told, body).into_response())
+        }
+        Some(Part::Whole) | None => {
+            let body = pieces(file, 0, length).await.map_err(|_| StatusCode::NOT_FOUND)?;
+            Ok((kept, [(header::CONTENT_LENGTH, length.to_string())], body).into_response())
+        }
+    }
+}
+
+/// The file of a row that is done, if it is still there, within its output tree, and as long as it was.
+async fn open(ground: &Ground, id: JobId) -> Option<(File, u64)> {
+    let store = ground.live.store().ok()??;
+    let job = store.job(id).await.ok()??;
+    let JobState::Done { artifact } = &job.state else { return None };
+    let out = store.batches().await.ok()?.into_iter().find(|batch| batch.id == job.batch)?.out;
+    let tree = tokio::fs::canonicalize(&out).await.ok()?;
+    // A link may have been put in its place since.
+    let path = tokio::fs::canonicalize(out.join(artifact.key.to_path())).await.ok()?;
+    if !path.starts_with(tree) {
+        return None;
+    }
+    let file = File::open(path).await.ok()?;
+    let about = file.metadata().await.ok()?;
+    (about.is_file() && about.len() == artifact.bytes).then_some((file, artifact.bytes))
+}
+
+/// A part of a file.
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    Whole,
+    /// Both ends are part of it.
+    Of {
+        from: u64,
+        to: u64,
+    },
+    Beyond,
+}
+
+/// The part that a `Range` header asks for. What is not understood, or asks for several, is answered with the whole, as
+/// HTTP has it.
+fn part(range: &str, length: u64) -> Part {
+    let Some((from, to)) = range.strip_prefix("bytes=").and_then(|asked| asked.trim().split_once('-')) else {
+        return Part::Whole;
+    };
+    match (from.parse::<u64>(), to.parse::<u64>()) {
+        (Ok(from), Ok(to)) if from <= to && from < length => Part::Of { from, to: to.min(length - 1) },
+        (Ok(from), Err(_)) if to.is_empty() && from < length => Part::Of { from, to: length - 1 },
+        (Err(_), Ok(last)) if from.is_empty() && last > 0 && length > 0 => {
+            Part::Of { from: length.saturating_sub(last), to: length - 1 }
+        }
+        (Ok(from), _) if from >= length && (to.is_empty() || to.parse::<u64>().is_ok()) => Part::Beyond,
+        (Err(_), Ok(_)) if from.is_empty() => Part::Beyond,
+        _ => Part::Whole,
+    }
+}
+
+async fn pieces(mut file: File, from: u64, length: u64) -> std::io::Result<Body> {
+    file.seek(SeekFrom::Start(from)).await?;
+    let stream = stream::try_unfold((file, length), |(mut file, left)| async move {
+        if left == 0 {
+            return Ok::<_, std::io::Error>(None);
+        }
+        let mut piece = Vec::new();
+        let read = (&mut file).take(left.min(PIECE)).read_to_end(&mut piece).await?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Some((Bytes::from(piece), (file, left - read as u64))))
+    });
+    Ok(Body::from_stream(stream))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_a_part_or_the_whole_or_beyond_the_end() {
+        let of = |from, to| Part::Of { from, to };
+        for (range, expected) in [
+            ("bytes=0-", of(0, 99)),
+            ("bytes=10-19", of(10, 19)),
+            ("bytes=90-200", of(90, 99)),
+            ("bytes=-10", of(90, 99)),
+            ("bytes=-200", of(0, 99)),
+            ("bytes=100-", Part::Beyond),
+            ("bytes=100-101", Part::Beyond),
+            ("bytes=-0", Part::Beyond),
+            ("bytes=5-4", Part::Whole),
+            ("bytes=0-1,5-6", Part::Whole),
+            ("lines=1-2", Part::Whole),
+            ("bytes=x-y", Part::Whole),
+        ] {
+            assert_eq!(part(range, 100), expected, "{range}");
+        }
+        assert_eq!(part("bytes=0-", 0), Part::Beyond);
+    }
+}

@@ -13,5 +13,5 @@ pub use gallery::{Gallery, Place};
 pub use receipt::{Costs, Fate, Receipt, SceneCosts, StrayCharge, Terms};
 pub use requests::{Outcome, Request, requests};
 pub use results::{RESULTS, ReportError, write as write_results};
-pub use summary::{Elsewhere, rows};
+pub use summary::{Elsewhere, batches, rows};
 pub use summary::{Failures, Show, Summary, Trouble};

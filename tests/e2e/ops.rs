@@ -101,7 +101,7 @@ fn a_ledger_goes_on_at_another_machine_and_nothing_is_paid_twice() {
 
     let told = world.nightreel(&["export", "stick.db", "--state", "here/l.db"]).exits(0).out;
     let sum = sha256(&fs::read(world.path("stick.db")).unwrap());
-    assert!(told.contains("3 rows in 1 batches") && told.contains(&sum), "{told}");
+    assert!(told.contains("3 rows in 1 batch,") && told.contains(&sum), "{told}");
     assert!(told.contains("each of the two would pay"), "{told}");
     let before = fs::read(world.path("stick.db")).unwrap();
     let refused = world.nightreel(&["export", "stick.db", "--state", "here/l.db"]).exits(2).err;
@@ -163,7 +163,7 @@ fn old_batches_are_shown_then_removed_and_paid_ones_are_not_forgotten_unasked() 
     assert_eq!(shown.matches("stays: its manifest is still there").count(), 2, "{shown}");
     fs::rename(world.path("old.csv"), world.path("moved.csv")).unwrap();
     let shown = world.nightreel(&["prune", "--older-than", "0s"]).exits(0).out;
-    assert!(shown.contains("3 rows of 1 batches would go") && shown.contains("--yes"), "{shown}");
+    assert!(shown.contains("3 rows of 1 batch would go") && shown.contains("--yes"), "{shown}");
     assert_eq!(ledger(), before, "nothing is removed by looking");
 
     let videos = files(&world.path("videos"));

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::config::Settings;
+use crate::report;
 use crate::report::story::{quoted, size};
 use crate::store::sqlite::SqliteStore;
 
@@ -41,13 +42,13 @@ pub(in crate::cli) fn export(args: &Export, global: &Global, settings: &Settings
     }
     if !global.quiet {
         terminal::out(&format!(
-            "{file}: {} rows in {} batches, {}, whole\nsha256 {}\n\
+            "{file}: {} in {}, {}, whole\nsha256 {}\n\
              to go on elsewhere:\n  \
              1. let no run go on here: each of the two would pay\n  \
              2. carry the file, the manifests, their images and the output trees there\n  \
              3. there: nightreel import {}\n",
-            copied.rows,
-            copied.batches,
+            report::rows(copied.rows),
+            report::batches(copied.batches),
             size(copied.bytes),
             copied.sha256,
             quoted(&args.file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())),

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::config::Settings;
 use crate::domain::{ImageSource, JobId, StateCode};
 use crate::pace::Clock;
+use crate::report;
 use crate::report::story::quoted;
 use crate::store::sqlite::{Moves, SqliteStore};
 use crate::store::{Batch, Filter, Store};
@@ -56,7 +57,12 @@ pub(in crate::cli) async fn import(args: &Import, global: &Global, settings: &Se
             "rows_without_images": missing.rows,
         }));
     } else {
-        let words = format!("{} rows in {} batches are in {}\n", copied.rows, copied.batches, settings.state.display());
+        let words = format!(
+            "{} in {} are in {}\n",
+            report::rows(copied.rows),
+            report::batches(copied.batches),
+            settings.state.display()
+        );
         let told = missing.text(&args.file, settings);
         if !global.quiet {
             terminal::out(&words);

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::config::Settings;
 use crate::domain::BatchId;
 use crate::pace::Clock;
+use crate::report;
 use crate::report::story::{size, spoken};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
@@ -157,13 +158,16 @@ fn text(outcome: &Outcome, now: Timestamp) -> String {
     if outcome.removed {
         let (before, after) = (size(outcome.bytes_before), size(outcome.bytes_after));
         text.push_str(&format!(
-            "{} rows and {} events removed; the ledger had {before}, now {after}; no video was touched\n",
-            outcome.rows, outcome.events
+            "{} and {} events removed; the ledger had {before}, now {after}; no video was touched\n",
+            report::rows(outcome.rows),
+            outcome.events
         ));
     } else if batches > 0 {
         text.push_str(&format!(
-            "{rows} rows of {batches} batches would go; nothing was removed yet\nnext: the same command with --yes   \
-             (nightreel export FILE first keeps a copy)\n"
+            "{} of {} would go; nothing was removed yet\nnext: the same command with --yes   \
+             (nightreel export FILE first keeps a copy)\n",
+            report::rows(rows),
+            report::batches(batches)
         ));
     }
     text

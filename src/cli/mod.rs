@@ -53,26 +53,7 @@ fn start(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Doctor(_) => unsettled,
         // These use no settings, or write them.
         Verb::Init(_) | Verb::Completions(_) | Verb::Man(_) => Vec::new(),
-        Verb::Run(_)
-        | Verb::Collect(_)
-        | Verb::Simulate(_)
-        | Verb::Serve(_)
-        | Verb::Check(_)
-        | Verb::Status(_)
-        | Verb::Resolve(_)
-        | Verb::Retry(_)
-        | Verb::Verify(_)
-        | Verb::Receipt(_)
-        | Verb::Report(_)
-        | Verb::Rescue(_)
-        | Verb::Scan(_)
-        | Verb::Scenes(_)
-        | Verb::Schedule(_)
-        | Verb::Logs(_)
-        | Verb::Export(_)
-        | Verb::Import(_)
-        | Verb::Prune(_)
-        | Verb::Explain(_) => match unsettled.into_iter().next() {
+        _ => match unsettled.into_iter().next() {
             Some(first) => return Err(first.error.into()),
             None => Vec::new(),
         },
@@ -126,34 +107,13 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
             Verb::Doctor(doctor) => commands::doctor::doctor(doctor, global, settings, unsettled).await,
         }
     };
-    match &cli.verb {
-        // These end in order by themselves.
-        Verb::Run(_) | Verb::Collect(_) | Verb::Simulate(_) | Verb::Serve(_) => quick.await,
-        Verb::Check(_)
-        | Verb::Status(_)
-        | Verb::Resolve(_)
-        | Verb::Retry(_)
-        | Verb::Verify(_)
-        | Verb::Receipt(_)
-        | Verb::Report(_)
-        | Verb::Rescue(_)
-        | Verb::Scan(_)
-        | Verb::Scenes(_)
-        | Verb::Explain(_)
-        | Verb::Schedule(_)
-        | Verb::Logs(_)
-        | Verb::Export(_)
-        | Verb::Import(_)
-        | Verb::Prune(_)
-        | Verb::Init(_)
-        | Verb::Completions(_)
-        | Verb::Man(_)
-        | Verb::Doctor(_) => {
-            tokio::select! {
-                outcome = quick => outcome,
-                () = signals.first() => Ok(Exit::Interrupted),
-            }
-        }
+    // These end in order by themselves.
+    if matches!(cli.verb, Verb::Run(_) | Verb::Collect(_) | Verb::Simulate(_) | Verb::Serve(_)) {
+        return quick.await;
+    }
+    tokio::select! {
+        outcome = quick => outcome,
+        () = signals.first() => Ok(Exit::Interrupted),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::ConfigError;
 use super::find::Find;
-use super::secret::Source;
+use super::secret::{DASHBOARD_TOKEN, Source};
 use super::setting::Key;
 
 /// Where a run is shown, and where remotes call back.
@@ -42,7 +42,7 @@ pub(super) fn settle(find: &Find<'_>) -> Result<DashboardSettings, ConfigError> 
             .unwrap_or_default(),
         token: Source {
             named: None,
-            variable: Some("NIGHTREEL_DASHBOARD_TOKEN"),
+            variable: Some(DASHBOARD_TOKEN),
             file: find.text(Key::DashboardTokenFile).map(PathBuf::from),
         },
         callback_url: find.parse(Key::CallbackUrl, public_url, expected)?,

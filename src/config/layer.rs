@@ -7,19 +7,14 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::secret;
 use super::setting::{Key, Scope};
 
 /// What every variable of nightreel's begins with.
 const PREFIX: &str = "NIGHTREEL_";
-/// Variables that are no settings: the credentials themselves, the file's path, what is for tests, and what a
+/// Variables that are no settings, besides the secrets themselves: the file's path, what is for tests, and what a
 /// command of `[notify]` is shown.
-const OTHER_VARIABLES: [&str; 16] = [
-    "NIGHTREEL_API_KEY",
-    "NIGHTREEL_ACCESS_KEY",
-    "NIGHTREEL_SECRET_KEY",
-    "NIGHTREEL_ACCOUNT_TOKEN",
-    "NIGHTREEL_WEBHOOK_SECRET",
-    "NIGHTREEL_DASHBOARD_TOKEN",
+const OTHER_VARIABLES: [&str; 10] = [
     "NIGHTREEL_CONFIG",
     "NIGHTREEL_SIMULATOR_KEY",
     "NIGHTREEL_SIMULATOR_ACCESS_KEY",
@@ -116,13 +111,14 @@ impl Layer {
         let variable = |key: &Key| format!("{PREFIX}{}", key.word().replace('.', "_").to_uppercase());
         let mut values = BTreeMap::new();
         for (name, value) in variables {
-            if !name.starts_with(PREFIX) || OTHER_VARIABLES.contains(&name.as_str()) {
+            let mut others = OTHER_VARIABLES.into_iter().chain(secret::VARIABLES);
+            if !name.starts_with(PREFIX) || others.any(|other| other == name) {
                 continue;
             }
             let known = Key::ALL.iter().find(|key| variable(key) == name);
             let unknown = || {
                 let names = Key::ALL.iter().map(variable);
-                let names = names.chain(OTHER_VARIABLES.map(str::to_owned));
+                let names = names.chain(OTHER_VARIABLES.into_iter().chain(secret::VARIABLES).map(str::to_owned));
                 LayerError::Unknown { origin: "environment".into(), meant: nearest(&name, names), found: name.clone() }
             };
             values.insert(*known.ok_or_else(unknown)?, (name.clone(), value));

@@ -3,20 +3,11 @@
 use super::account::AccountSettings;
 use super::find::Find;
 use super::setting::Key;
-use super::{ConfigError, Unsettled, kept};
+use super::{ConfigError, Unsettled, kept, secret};
 use crate::notify::{Address, Kind, Occasion, Settings};
 
-/// Variables that hold credentials, or addresses that are as good.
-const SECRETS: [&str; 8] = [
-    "NIGHTREEL_API_KEY",
-    "NIGHTREEL_ACCESS_KEY",
-    "NIGHTREEL_SECRET_KEY",
-    "NIGHTREEL_ACCOUNT_TOKEN",
-    "NIGHTREEL_WEBHOOK_SECRET",
-    "NIGHTREEL_DASHBOARD_TOKEN",
-    "NIGHTREEL_NOTIFY_URL",
-    "NIGHTREEL_NOTIFY_PING",
-];
+/// Variables that hold addresses which are as good as credentials.
+const ADDRESSES: [&str; 2] = ["NIGHTREEL_NOTIFY_URL", "NIGHTREEL_NOTIFY_PING"];
 
 /// Settles the table; what cannot be settled has its default.
 pub(super) fn settle(find: &Find<'_>, accounts: &[AccountSettings], unsettled: &mut Vec<Unsettled>) -> Settings {
@@ -40,7 +31,7 @@ pub(super) fn settle(find: &Find<'_>, accounts: &[AccountSettings], unsettled: &
         command: find.text(Key::NotifyCommand).filter(|command| !command.trim().is_empty()).map(str::to_owned),
         on: kept(find.parse(Key::NotifyOn, on, "end, pause and failures, with commas between"), unsettled)
             .unwrap_or(default.on),
-        withheld: withheld.chain(SECRETS.map(str::to_owned)).collect(),
+        withheld: withheld.chain(secret::VARIABLES.into_iter().chain(ADDRESSES).map(str::to_owned)).collect(),
     }
 }
 

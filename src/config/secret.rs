@@ -50,6 +50,16 @@ pub enum SecretError {
     },
 }
 
+/// The variables that hold secrets themselves. None is a setting, and no command that nightreel starts is shown one.
+pub(super) const VARIABLES: [&str; 6] =
+    [API_KEY, ACCESS_KEY, SECRET_KEY, ACCOUNT_TOKEN, WEBHOOK_SECRET, DASHBOARD_TOKEN];
+const API_KEY: &str = "NIGHTREEL_API_KEY";
+const ACCESS_KEY: &str = "NIGHTREEL_ACCESS_KEY";
+const SECRET_KEY: &str = "NIGHTREEL_SECRET_KEY";
+const ACCOUNT_TOKEN: &str = "NIGHTREEL_ACCOUNT_TOKEN";
+const WEBHOOK_SECRET: &str = "NIGHTREEL_WEBHOOK_SECRET";
+pub(super) const DASHBOARD_TOKEN: &str = "NIGHTREEL_DASHBOARD_TOKEN";
+
 /// The variables that hold the credentials of the one account that is described without a table of its own.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Variables {
@@ -63,11 +73,11 @@ pub(super) struct Variables {
 impl Default for Variables {
     fn default() -> Self {
         Self {
-            key: Some("NIGHTREEL_API_KEY"),
-            access_key: Some("NIGHTREEL_ACCESS_KEY"),
-            secret_key: Some("NIGHTREEL_SECRET_KEY"),
-            account_token: Some("NIGHTREEL_ACCOUNT_TOKEN"),
-            webhook_secret: Some("NIGHTREEL_WEBHOOK_SECRET"),
+            key: Some(API_KEY),
+            access_key: Some(ACCESS_KEY),
+            secret_key: Some(SECRET_KEY),
+            account_token: Some(ACCOUNT_TOKEN),
+            webhook_secret: Some(WEBHOOK_SECRET),
         }
     }
 }

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountName, BatchId, ClientRef, Digest, Effect, Handle, JobId, OutputKey, Price, RowKey, State, TaskId};
+use super::{
+    AccountName, Artifact, BatchId, ClientRef, Digest, Effect, Handle, JobId, OutputKey, Price, RowKey, State, TaskId,
+};
 
 /// What we want, and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +127,12 @@ impl Job {
     #[must_use]
     pub fn task(&self) -> Option<&TaskId> {
         self.attempt.as_ref().and_then(|attempt| attempt.task.as_ref())
+    }
+
+    /// The video that it came to, once it is done.
+    #[must_use]
+    pub const fn artifact(&self) -> Option<&Artifact> {
+        if let State::Done { artifact } = &self.state { Some(artifact) } else { None }
     }
 
     /// The only account that may send it: the one that may have it already, else the one that its row names.

@@ -33,6 +33,11 @@ pub use kling::{Advice, advice, advice_on, all_advice, known_words};
 pub use preset::{Preset, Region, UnknownPreset, UnknownRegion};
 pub use spec::{BuildError, Built, Credentials, Overrides, Parameters, Spec, build};
 
+/// How long a request may take unless set otherwise: two images of 10 MB over a slow line, and a slow answer.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
+/// How long a question may take unless set otherwise.
+pub const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// What a remote can do beyond making tasks and telling of them by their id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Capabilities {

@@ -11,7 +11,7 @@ use super::fal::FalGateway;
 use super::kling::{self, KlingGateway};
 use super::preset::MANY;
 use super::wavespeed::WaveSpeedGateway;
-use super::{Capabilities, Gateway, Preset, Region, http, rest};
+use super::{Capabilities, Gateway, Preset, QUERY_TIMEOUT, REQUEST_TIMEOUT, Region, http, rest};
 use crate::pace::Clock;
 
 /// What shows a remote who asks. `Debug` tells the kind and no secret.
@@ -125,7 +125,7 @@ impl Spec {
             account_token: None,
             overrides: Overrides::default(),
             parameters: Parameters::default(),
-            request_timeout: kling::Settings::REQUEST_TIMEOUT,
+            request_timeout: REQUEST_TIMEOUT,
         }
     }
 }
@@ -262,7 +262,7 @@ fn kling_settings(spec: Spec, base: &Url, base_url: String) -> kling::Settings {
         parameters,
         account,
         request_timeout: spec.request_timeout,
-        query_timeout: kling::Settings::QUERY_TIMEOUT,
+        query_timeout: QUERY_TIMEOUT,
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::Ground;
-use crate::domain::{JobId, State as JobState};
+use crate::domain::JobId;
 
 /// Bytes that are read at a time.
 const PIECE: u64 = 64 * 1024;
@@ -52,7 +52,7 @@ pub(super) async fn video(
 async fn open(ground: &Ground, id: JobId) -> Option<(File, u64)> {
     let store = ground.live.store().ok()??;
     let job = store.job(id).await.ok()??;
-    let JobState::Done { artifact } = &job.state else { return None };
+    let artifact = job.artifact()?;
     let out = store.batches().await.ok()?.into_iter().find(|batch| batch.id == job.batch)?.out;
     let tree = tokio::fs::canonicalize(&out).await.ok()?;
     // A link may have been put in its place since.

@@ -117,7 +117,7 @@ pub(super) async fn drive(
         Err(failure) => (Decision { gate: Gate::OneLook, changed: 0 }, Some(failure)),
     };
     control.open(decision.gate);
-    let outcome = running.await.map_err(|broken| Failure::new(Exit::Internal, broken))??;
+    let mut outcome = running.await.map_err(|broken| Failure::new(Exit::Internal, broken))??;
     if let Some(server) = server {
         server.shutdown().await;
     }
@@ -125,7 +125,6 @@ pub(super) async fn drive(
     drop(stop.await);
     drop(control);
     progress.finish().await;
-    let mut outcome = outcome;
     outcome.pauses.extend(remotes.unusable.iter().cloned());
     remotes.shutdown().await;
     let scope = if let Gate::Open(batch) = decision.gate { batch } else { None };

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use serde::Serialize;
 
 use crate::config::Settings;
-use crate::domain::{Artifact, BatchId, Digest, Job, JobEvent, JobId, State, StateCode};
+use crate::domain::{BatchId, Digest, Job, JobEvent, JobId, StateCode};
 use crate::sink::{Found, Sink, SinkError};
 use crate::store::Filter;
 
@@ -83,11 +83,11 @@ async fn look_at(
         let done = opened.store.jobs(filter, after, PAGE).await?;
         let Some(last) = done.last() else { return Ok(()) };
         after = last.id;
-        known.extend(done.iter().filter_map(artifact).map(|artifact| short(artifact.key.as_str())));
+        known.extend(done.iter().filter_map(Job::artifact).map(|artifact| short(artifact.key.as_str())));
         let Some(findings) = findings.as_deref_mut() else { continue };
         let mut looks = futures::stream::iter(done)
             .map(|job| async {
-                let found = match artifact(&job) {
+                let found = match job.artifact() {
                     Some(artifact) => sink.look(&artifact.key).await?,
                     None => Found::Missing,
                 };
@@ -96,7 +96,7 @@ async fn look_at(
             .buffered(AT_ONCE);
         while let Some(looked) = looks.next().await {
             let (job, found) = looked?;
-            let Some(artifact) = artifact(&job) else { continue };
+            let Some(artifact) = job.artifact() else { continue };
             match found {
                 Found::File { sha256, bytes } if sha256 == artifact.sha256 && bytes == artifact.bytes => {
                     findings.whole += 1;
@@ -109,13 +109,6 @@ async fn look_at(
                 }
             }
         }
-    }
-}
-
-const fn artifact(job: &Job) -> Option<&Artifact> {
-    match &job.state {
-        State::Done { artifact } => Some(artifact),
-        _ => None,
     }
 }
 

@@ -36,7 +36,8 @@ use super::http::{self, Broken, Clients};
 use super::spec::Credentials;
 use super::words::Wording;
 use super::{
-    Asked, Balance, Capabilities, Charges, Gateway, Limit, Listed, NotMade, Observed, Order, Probe, Submitted, Told,
+    Asked, Balance, Capabilities, Charges, Gateway, Limit, Listed, NotMade, Observed, Order, Probe, QUERY_TIMEOUT,
+    REQUEST_TIMEOUT, Submitted, Told,
 };
 use crate::domain::{ClientRef, Doubt, Observation, TaskId};
 use crate::pace::Clock;
@@ -76,11 +77,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// How long a request may take unless set otherwise: two images of 10 MB over a slow line, and a slow answer.
-    pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
-    /// How long a question may take unless set otherwise.
-    pub const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
-
     /// Settings with the default time-outs, for a remote that takes all that a row has and tells nothing of the account.
     #[must_use]
     pub fn new(base_url: impl Into<String>, credentials: Credentials, capabilities: Capabilities) -> Self {
@@ -90,8 +86,8 @@ impl Settings {
             capabilities,
             parameters: Sent::Rows,
             account: Account::Silent,
-            request_timeout: Self::REQUEST_TIMEOUT,
-            query_timeout: Self::QUERY_TIMEOUT,
+            request_timeout: REQUEST_TIMEOUT,
+            query_timeout: QUERY_TIMEOUT,
         }
     }
 }

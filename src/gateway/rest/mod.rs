@@ -20,7 +20,7 @@ use serde_json::Value;
 use super::http::{self, Broken, Clients};
 use super::spec::BuildError;
 use super::words::Wording;
-use super::{Limit, NotMade, Observed, Probe, Submitted};
+use super::{Limit, NotMade, Observed, Probe, QUERY_TIMEOUT, REQUEST_TIMEOUT, Submitted};
 use crate::domain::Doubt;
 use crate::pace::Clock;
 
@@ -47,15 +47,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// How long a request may take unless set otherwise: two images of 10 MB over a slow line, and a slow answer.
-    pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
-    /// How long a question may take unless set otherwise.
-    pub const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
-
     /// Settings with the default time-outs.
     #[must_use]
     pub fn new(base_url: impl Into<String>, key: Option<SecretString>) -> Self {
-        let (request_timeout, query_timeout) = (Self::REQUEST_TIMEOUT, Self::QUERY_TIMEOUT);
+        let (request_timeout, query_timeout) = (REQUEST_TIMEOUT, QUERY_TIMEOUT);
         Self { base_url: base_url.into(), key, request_timeout, query_timeout }
     }
 }

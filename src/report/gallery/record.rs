@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::domain::{Digest, ImageSource, Job, Price, State};
+use crate::domain::{Digest, ImageSource, Job, Price};
 use crate::store::Batch;
 
 use super::super::results::cause;
@@ -56,7 +56,7 @@ pub(super) struct Record<'a> {
 
 impl<'a> Record<'a> {
     pub(super) fn of(batch: &'a Batch, job: &'a Job, columns: &'a Map<String, Value>) -> Self {
-        let artifact = if let State::Done { artifact } = &job.state { Some(artifact) } else { None };
+        let artifact = job.artifact();
         let attempt = job.attempt.as_ref();
         let image = |image: &'a ImageSource| match image {
             ImageSource::Url(url) => url.as_str(),

@@ -146,7 +146,7 @@ pub(super) struct Row<'a> {
 
 impl<'a> Row<'a> {
     pub(super) fn of(job: &'a Job, batches: &[Batch], place: &Place<'_>, words: &mut Words) -> Self {
-        let artifact = if let State::Done { artifact } = &job.state { Some(artifact) } else { None };
+        let artifact = job.artifact();
         let attempt = job.attempt.as_ref();
         Self {
             n: job.id.0,

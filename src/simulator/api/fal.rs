@@ -35,12 +35,9 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if let Some(refused) = gate::unauthorized(&ground, &headers) {
-        return refused;
-    }
     let wanted = wanted(&body, asked.fal_webhook);
     drop(body);
-    gate::create(&ground, &cut, wanted, |task, _| state(&ground, task, "IN_QUEUE")).await
+    gate::create(&ground, &cut, &headers, wanted, |task, _| state(&ground, task, "IN_QUEUE")).await
 }
 
 pub(super) async fn status(

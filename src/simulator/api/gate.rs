@@ -34,7 +34,7 @@ const fn scheme(dialect: Dialect) -> &'static str {
 }
 
 /// What a request is refused for that does not carry what is demanded.
-pub(super) fn unauthorized(ground: &Ground, headers: &HeaderMap) -> Option<Response> {
+fn unauthorized(ground: &Ground, headers: &HeaderMap) -> Option<Response> {
     let bad = ground.shared.world().strikes(Kind::BadKey).is_some();
     let refusal = if bad { Some(Refusal::BadKey("Authorization is invalid")) } else { check(ground, headers).err() };
     refusal.map(|refusal| ground.refuse(&refusal))
@@ -71,15 +71,16 @@ pub(super) fn closed(ground: &Ground, headers: &HeaderMap) -> Option<Response> {
     unauthorized(ground, headers).or_else(|| ground.shared.world().strikes(Kind::Html200).map(|_| html(200)))
 }
 
-/// A creation: faults on the way in, the task, faults on the way out. `told` is how the dialect answers.
+/// A creation: the credentials, faults on the way in, the task, faults on the way out. `told` is how the dialect answers.
 pub(super) async fn create(
     ground: &Ground,
     cut: &Cut,
+    headers: &HeaderMap,
     wanted: Result<Wanted, Refusal>,
     told: impl FnOnce(&Task, Ms) -> Value,
 ) -> Response {
     let shared = &ground.shared;
-    if let Some(refused) = before(ground, cut) {
+    if let Some(refused) = unauthorized(ground, headers).or_else(|| before(ground, cut)) {
         return refused;
     }
     let now = shared.now();

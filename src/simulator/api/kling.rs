@@ -25,12 +25,9 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if let Some(refused) = gate::unauthorized(&ground, &headers) {
-        return refused;
-    }
     let wanted = wanted(&body, ground.shared.settings.dialect);
     drop(body);
-    gate::create(&ground, &cut, wanted, |task, now| created(&ground, task, now)).await
+    gate::create(&ground, &cut, &headers, wanted, |task, now| created(&ground, task, now)).await
 }
 
 pub(super) async fn query(

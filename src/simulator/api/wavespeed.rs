@@ -33,12 +33,10 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if let Some(refused) = gate::unauthorized(&ground, &headers) {
-        return refused;
-    }
     let wanted = wanted(&body, asked.webhook);
     drop(body);
-    gate::create(&ground, &cut, wanted, |task, now| enveloped(&prediction(&ground, task, now, "created"))).await
+    gate::create(&ground, &cut, &headers, wanted, |task, now| enveloped(&prediction(&ground, task, now, "created")))
+        .await
 }
 
 pub(super) async fn result(

@@ -1,7 +1,6 @@
 //! "Did you mean": what a name that does not exist is most like.
 
-use crate::domain::JobId;
-use crate::store::{Filter, Store, StoreError};
+use crate::store::{Filter, Pages, Store, StoreError};
 
 /// Rows that are read at a time, and at most: of more, the first are looked at.
 const PAGE: usize = 1000;
@@ -16,11 +15,10 @@ pub(super) fn near<'a>(found: &str, names: impl IntoIterator<Item = &'a str>) ->
 
 /// The row of those that `filter` leaves whose name is most like `found`.
 pub(super) async fn row(store: &dyn Store, filter: Filter, found: &str) -> Result<Option<String>, StoreError> {
-    let (mut best, mut after, mut seen) = (None, JobId(0), 0);
+    let (mut best, mut seen) = (None, 0);
+    let mut pages = Pages::of(store, Filter { named: None, ..filter }, PAGE);
     while seen < MOST {
-        let jobs = store.jobs(Filter { named: None, ..filter.clone() }, after, PAGE).await?;
-        let Some(last) = jobs.last() else { break };
-        after = last.id;
+        let Some(jobs) = pages.next().await? else { break };
         seen += jobs.len();
         best = jobs.into_iter().map(|job| (likeness(found, &job.label), job.label)).fold(best, better);
     }

@@ -8,8 +8,8 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::domain::{AccountName, BatchId, Currency, Job, JobId, Money, Price, TaskId, Units};
-use crate::store::{Filter, Recorded, Store, StoreError};
+use crate::domain::{AccountName, BatchId, Currency, Job, Money, Price, TaskId, Units};
+use crate::store::{Filter, Pages, Recorded, Store, StoreError};
 
 use super::requests::{Outcome, Request, requests};
 use super::results::ReportError;
@@ -194,12 +194,8 @@ impl Receipt {
             if !asked_for && !everywhere {
                 continue;
             }
-            let mut after = JobId(0);
-            loop {
-                let filter = Filter { batch: Some(known.id), ..Filter::default() };
-                let jobs = store.jobs(filter, after, PAGE).await?;
-                let Some(last) = jobs.last() else { break };
-                after = last.id;
+            let mut pages = Pages::of(store, Filter { batch: Some(known.id), ..Filter::default() }, PAGE);
+            while let Some(jobs) = pages.next().await? {
                 let sent = jobs.into_iter().filter(|job| job.attempt.is_some());
                 let mut histories = futures::stream::iter(sent)
                     .map(|job| async move {
@@ -373,7 +369,7 @@ fn cause(outcome: &Outcome) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::JobEvent;
+    use crate::domain::{JobEvent, JobId};
     use crate::ledger::Ledger;
     use crate::pace::Clock;
     use crate::store::contract::{account, at, filled, started};

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::domain::{BatchId, Job, JobId, State};
+use crate::domain::{BatchId, Job, State};
 use crate::sink::{Sink, SinkError};
-use crate::store::{Batch, Filter, Store, StoreError};
+use crate::store::{Batch, Filter, Pages, Store, StoreError};
 
 /// The document's name in the output tree.
 pub const RESULTS: &str = "results.csv";
@@ -63,12 +63,8 @@ pub async fn write(store: &dyn Store, out: &Path, sink: &dyn Sink) -> Result<(),
     let mut lines = csv::Writer::from_writer(BufWriter::new(tempfile::tempfile()?));
     lines.write_record(COLUMNS.into_iter().chain(own.iter().map(|column| column.as_str())))?;
     for batch in &batches {
-        let mut after = JobId(0);
-        loop {
-            let filter = Filter { batch: Some(batch.id), ..Filter::default() };
-            let jobs = store.jobs(filter, after, PAGE).await?;
-            let Some(last) = jobs.last() else { break };
-            after = last.id;
+        let mut pages = Pages::of(store, Filter { batch: Some(batch.id), ..Filter::default() }, PAGE);
+        while let Some(jobs) = pages.next().await? {
             for job in &jobs {
                 let values: serde_json::Map<String, serde_json::Value> =
                     serde_json::from_str(&job.columns).unwrap_or_default();

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::domain::{BatchId, Currency, FailureCause, Job, JobId, Money, Price, State, StateCode, Tally};
+use crate::domain::{BatchId, Currency, FailureCause, Job, Money, Price, State, StateCode, Tally};
 use crate::gateway::advice_on;
-use crate::store::{Filter, RunEnd, Spent, Store, StoreError};
+use crate::store::{Filter, Pages, RunEnd, Spent, Store, StoreError};
 
 use super::ends::Ending;
 use super::results::cause;
@@ -147,15 +147,12 @@ impl Summary {
         }
         let mut refunded: BTreeMap<Currency, Money> = BTreeMap::new();
         let mut failures: BTreeMap<String, Failures> = BTreeMap::new();
-        let mut after = JobId(0);
         if summary.tally.failed + summary.tally.held + summary.tally.stuck == 0 {
             return Ok(summary);
         }
-        loop {
-            let states = vec![StateCode::Failed, StateCode::Held, StateCode::Stuck];
-            let jobs = store.jobs(Filter { batch, states, named: None }, after, PAGE).await?;
-            let Some(last) = jobs.last() else { break };
-            after = last.id;
+        let states = vec![StateCode::Failed, StateCode::Held, StateCode::Stuck];
+        let mut pages = Pages::of(store, Filter { batch, states, named: None }, PAGE);
+        while let Some(jobs) = pages.next().await? {
             for job in jobs {
                 if let State::Failed { cause } = &job.state {
                     let price = job.attempt.as_ref().and_then(|attempt| attempt.price.as_ref());

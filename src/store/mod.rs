@@ -6,6 +6,7 @@
 #[cfg(test)]
 pub(crate) mod contract;
 mod lock;
+mod pages;
 pub mod sqlite;
 
 use std::fmt;
@@ -19,6 +20,8 @@ use crate::domain::{
     AccountName, Attempt, BatchId, BatchName, Digest, Effect, Job, JobEvent, JobId, OutputKey, Price, RowKey,
     StateCode, Tally,
 };
+
+pub use pages::Pages;
 
 /// A store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::config::Settings;
 use crate::domain::{BatchId, BatchName, FailureCause, Job, JobEvent, JobId, RowKey, StateCode};
 use crate::plan::{Ask, Paid, Plan, Remember, Senders, Step, Survey};
-use crate::store::{Batch, Filter, NewJob, Store};
+use crate::store::{Batch, Filter, NewJob, Pages, Store};
 
 use super::super::exit::Exit;
 use super::super::failure::Failure;
@@ -170,12 +170,9 @@ async fn take(opened: &Opened, steps: Vec<Step>, changed: Again) -> Result<Vec<N
 /// Planned rows that the manifest has no more are not sent any more either. One that was paid for before (and failed, and
 /// was to be tried again) stays, as failed.
 async fn withdraw(opened: &Opened, batch: BatchId, keys: &HashSet<RowKey>) -> Result<(), Failure> {
-    let mut after = JobId(0);
-    loop {
-        let filter = Filter { batch: Some(batch), states: vec![StateCode::Planned], named: None };
-        let planned = opened.store.jobs(filter, after, PAGE).await?;
-        let Some(last) = planned.last() else { return Ok(()) };
-        after = last.id;
+    let filter = Filter { batch: Some(batch), states: vec![StateCode::Planned], named: None };
+    let mut pages = Pages::of(opened.store.as_ref(), filter, PAGE);
+    while let Some(planned) = pages.next().await? {
         let gone: Vec<Job> = planned.into_iter().filter(|job| !keys.contains(&job.key)).collect();
         let (unpaid, paid): (Vec<Job>, Vec<Job>) = gone.into_iter().partition(|job| job.submissions == 0);
         for job in paid {
@@ -187,4 +184,5 @@ async fn withdraw(opened: &Opened, batch: BatchId, keys: &HashSet<RowKey>) -> Re
             opened.store.withdraw(batch, unpaid).await?;
         }
     }
+    Ok(())
 }

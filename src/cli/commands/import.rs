@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::config::Settings;
-use crate::domain::{ImageSource, JobId, StateCode};
+use crate::domain::{ImageSource, StateCode};
 use crate::pace::Clock;
 use crate::report;
 use crate::report::story::quoted;
 use crate::store::sqlite::{Moves, SqliteStore};
-use crate::store::{Batch, Filter, Store};
+use crate::store::{Batch, Filter, Pages, Store};
 
 use super::super::args::{Global, Import};
 use super::super::exit::Exit;
@@ -98,12 +98,8 @@ async fn missing(store: &dyn Store, batches: &[Batch]) -> Result<Missing, Failur
             missing.manifests.insert(batch.manifest.clone());
         }
     }
-    let mut after = JobId(0);
-    loop {
-        let filter = Filter { states: vec![StateCode::Planned], ..Filter::default() };
-        let planned = store.jobs(filter, after, PAGE).await?;
-        let Some(last) = planned.last() else { return Ok(missing) };
-        after = last.id;
+    let mut pages = Pages::of(store, Filter { states: vec![StateCode::Planned], ..Filter::default() }, PAGE);
+    while let Some(planned) = pages.next().await? {
         for job in planned {
             let mut lacks = false;
             for image in job.effect.images.iter() {
@@ -117,6 +113,7 @@ async fn missing(store: &dyn Store, batches: &[Batch]) -> Result<Missing, Failur
             missing.rows += u64::from(lacks);
         }
     }
+    Ok(missing)
 }
 
 impl Missing {

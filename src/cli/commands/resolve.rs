@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::config::Settings;
 use crate::domain::{Job, JobEvent, JobId, StateCode, TaskId, Verdict};
 use crate::report::rows;
-use crate::store::{Filter, Store};
+use crate::store::{Filter, Pages, Store};
 
 use super::super::args::{Global, Resolve};
 use super::super::exit::Exit;
@@ -31,12 +31,8 @@ pub(in crate::cli) async fn resolve(args: &Resolve, global: &Global, settings: &
         settled.push(found.label.clone());
         opened.ledger.record(&found, JobEvent::Resolved { verdict }).await?;
     } else {
-        let mut after = JobId(0);
-        loop {
-            let filter = Filter { batch, states: vec![StateCode::Held], named: None };
-            let held = store.jobs(filter, after, PAGE).await?;
-            let Some(last) = held.last() else { break };
-            after = last.id;
+        let mut pages = Pages::of(store, Filter { batch, states: vec![StateCode::Held], named: None }, PAGE);
+        while let Some(held) = pages.next().await? {
             for job in held {
                 opened.ledger.record(&job, JobEvent::Resolved { verdict: verdict.clone() }).await?;
                 settled.push(job.label);

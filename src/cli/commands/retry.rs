@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::config::Settings;
 use crate::domain::{BatchId, FailureCause, Job, JobEvent, JobId, State, StateCode};
 use crate::report::rows;
-use crate::store::{Filter, Store};
+use crate::store::{Filter, Pages, Store};
 
 use super::super::args::{Global, Retry};
 use super::super::exit::Exit;
@@ -21,11 +21,8 @@ pub(in crate::cli) async fn retry(args: &Retry, global: &Global, settings: &Sett
     let batch = wiring::named_batch(store, args.batch.as_deref()).await?.map(|batch| batch.id);
     let mut planned = Vec::new();
     if args.all {
-        let mut after = JobId(0);
-        loop {
-            let failed = store.jobs(failed(batch, None), after, PAGE).await?;
-            let Some(last) = failed.last() else { break };
-            after = last.id;
+        let mut pages = Pages::of(store, failed(batch, None), PAGE);
+        while let Some(failed) = pages.next().await? {
             // What a person gave up is taken up by name only.
             for job in failed.into_iter().filter(|job| job.state != State::Failed { cause: FailureCause::Dropped }) {
                 opened.ledger.record(&job, JobEvent::RetryAsked).await?;

@@ -9,9 +9,9 @@ use futures::StreamExt;
 use serde::Serialize;
 
 use crate::config::Settings;
-use crate::domain::{BatchId, Digest, Job, JobEvent, JobId, StateCode};
+use crate::domain::{BatchId, Digest, Job, JobEvent, StateCode};
 use crate::sink::{Found, Sink, SinkError};
-use crate::store::Filter;
+use crate::store::{Filter, Pages};
 
 use super::super::args::{Global, Verify};
 use super::super::exit::Exit;
@@ -77,12 +77,9 @@ async fn look_at(
     mut findings: Option<&mut Findings>,
     known: &mut HashSet<u64>,
 ) -> Result<(), Failure> {
-    let mut after = JobId(0);
-    loop {
-        let filter = Filter { batch: Some(batch), states: vec![StateCode::Done], named: None };
-        let done = opened.store.jobs(filter, after, PAGE).await?;
-        let Some(last) = done.last() else { return Ok(()) };
-        after = last.id;
+    let filter = Filter { batch: Some(batch), states: vec![StateCode::Done], named: None };
+    let mut pages = Pages::of(opened.store.as_ref(), filter, PAGE);
+    while let Some(done) = pages.next().await? {
         known.extend(done.iter().filter_map(Job::artifact).map(|artifact| short(artifact.key.as_str())));
         let Some(findings) = findings.as_deref_mut() else { continue };
         let mut looks = futures::stream::iter(done)
@@ -110,6 +107,7 @@ async fn look_at(
             }
         }
     }
+    Ok(())
 }
 
 /// A file's name as eight bytes: a million of them are held while the tree is walked.

@@ -15,8 +15,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::domain::{Currency, FailureCause, Job, JobId, Money, Price, State, Tally};
-use crate::store::{Batch, Filter, Spent, Store};
+use crate::domain::{Currency, FailureCause, Job, Money, Price, State, Tally};
+use crate::store::{Batch, Filter, Pages, Spent, Store};
 
 use self::chosen::Chosen;
 use self::night::{Hours, Night, SceneTimes, Times};
@@ -73,12 +73,8 @@ impl Gallery {
         let mut pass = Pass::new(batches)?;
         let mut spent = Vec::new();
         for batch in batches {
-            let mut after = JobId(0);
-            loop {
-                let filter = Filter { batch: Some(batch.id), ..Filter::default() };
-                let jobs = store.jobs(filter, after, PAGE).await?;
-                let Some(last) = jobs.last() else { break };
-                after = last.id;
+            let mut pages = Pages::of(store, Filter { batch: Some(batch.id), ..Filter::default() }, PAGE);
+            while let Some(jobs) = pages.next().await? {
                 for job in jobs {
                     pass.take(batch, job)?;
                 }

@@ -8,7 +8,7 @@ use crate::domain::{
     AccountName, BatchName, ClientRef, FailureCause, Job, JobEvent, JobId, Observation, Progress, State, TaskId,
 };
 use crate::report::requests;
-use crate::store::{Batch, Filter, Store};
+use crate::store::{Batch, Filter, Pages, Store};
 
 use super::Fate;
 
@@ -75,12 +75,8 @@ pub(super) async fn unknown(store: &dyn Store, told: Vec<Stray>) -> Result<Vec<S
     // Claims are made once all known tasks are out of the way: no row adopts what another has.
     let mut claims: BTreeMap<JobId, (Batch, Vec<(u32, usize)>)> = BTreeMap::new();
     for batch in store.batches().await? {
-        let mut after = JobId(0);
-        loop {
-            let filter = Filter { batch: Some(batch.id), ..Filter::default() };
-            let jobs = store.jobs(filter, after, PAGE).await?;
-            let Some(last) = jobs.last() else { break };
-            after = last.id;
+        let mut pages = Pages::of(store, Filter { batch: Some(batch.id), ..Filter::default() }, PAGE);
+        while let Some(jobs) = pages.next().await? {
             for job in jobs {
                 let (tasks, references) = known(store, &job).await?;
                 for task in &tasks {

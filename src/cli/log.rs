@@ -6,11 +6,14 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
+use super::terminal;
+
 /// Starts logging, once.
 pub(super) fn start(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| terminal::Errors).with_ansi(colour);
     // A second start changes nothing: the first one stands.
     match format {
         LogFormat::Text => drop(subscriber.try_init()),

@@ -8,6 +8,7 @@ mod log;
 mod near;
 mod progress;
 mod signals;
+mod spans;
 mod telling;
 mod terminal;
 mod wiring;
@@ -59,6 +60,9 @@ fn start(cli: &Cli) -> Result<Exit, Failure> {
         },
     };
     log::start(settings.log_format);
+    if let Some(outcome) = at_once(cli, &settings) {
+        return outcome;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Internal, error))?;
     let outcome = runtime.block_on(async {
@@ -68,9 +72,24 @@ fn start(cli: &Cli) -> Result<Exit, Failure> {
             () = signals.second() => Ok(Exit::Interrupted),
         }
     });
+    terminal::draw(None);
     // What still runs in the background (a name being looked up) must not keep the process.
     runtime.shutdown_background();
     outcome
+}
+
+/// Verbs that need neither ledger nor remote, and end at a signal as any program does, also while they ask.
+fn at_once(cli: &Cli, settings: &Settings) -> Option<Result<Exit, Failure>> {
+    let global = &cli.global;
+    Some(match &cli.verb {
+        Verb::Scenes(scenes) => commands::scenes::scenes(scenes, global),
+        Verb::Schedule(schedule) => commands::schedule::schedule(schedule, global, settings),
+        Verb::Explain(explain) => commands::explain::explain(explain, global),
+        Verb::Init(init) => commands::init::init(init, global),
+        Verb::Completions(completions) => commands::completions::completions(completions),
+        Verb::Man(man) => commands::completions::man(man, global),
+        _ => return None,
+    })
 }
 
 async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signals: &Signals) -> Result<Exit, Failure> {
@@ -94,16 +113,16 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
             Verb::Report(report) => commands::report::report(report, global, settings).await,
             Verb::Rescue(rescue) => commands::rescue::rescue(rescue, global, settings).await,
             Verb::Scan(scan) => commands::scan::scan(scan, global, settings).await,
-            Verb::Scenes(scenes) => commands::scenes::scenes(scenes, global),
-            Verb::Schedule(schedule) => commands::schedule::schedule(schedule, global, settings),
-            Verb::Explain(explain) => commands::explain::explain(explain, global),
             Verb::Logs(logs) => commands::logs::logs(logs, global, settings).await,
             Verb::Export(export) => commands::export::export(export, global, settings),
             Verb::Import(import) => commands::import::import(import, global, settings).await,
             Verb::Prune(prune) => commands::prune::prune(prune, global, settings).await,
-            Verb::Init(init) => commands::init::init(init, global),
-            Verb::Completions(completions) => commands::completions::completions(completions),
-            Verb::Man(man) => commands::completions::man(man, global),
+            Verb::Scenes(_)
+            | Verb::Schedule(_)
+            | Verb::Explain(_)
+            | Verb::Init(_)
+            | Verb::Completions(_)
+            | Verb::Man(_) => at_once(cli, settings).unwrap_or(Ok(Exit::Internal)),
             Verb::Doctor(doctor) => commands::doctor::doctor(doctor, global, settings, unsettled).await,
         }
     };

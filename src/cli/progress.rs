@@ -1,21 +1,24 @@
 //! What a run looks like while it runs: bars on a terminal, a line a minute anywhere else, and what needs telling at once.
 
+mod bars;
+mod words;
+
 use std::collections::HashMap;
-use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::task::JoinHandle;
 
-use crate::domain::Tally;
+use crate::domain::Price;
 use crate::pace::Clock;
-use crate::pipeline::{Notice, Submitting};
+use crate::pipeline::{Notice, Standing, Submitting};
 
 use super::args::Global;
 use super::terminal;
+use bars::Bars;
+use words::Words;
 
 /// Without a terminal, the counts are told this often.
 const EVERY: Duration = Duration::from_secs(60);
@@ -31,10 +34,11 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Begins to watch.
-    pub(super) fn start(global: &Global, mut notices: Receiver<Notice>, clock: Clock) -> Self {
+    /// Begins to watch a run that may pay at most `budget`.
+    pub(super) fn start(global: &Global, mut notices: Receiver<Notice>, budget: Option<Price>, clock: Clock) -> Self {
         let quiet = global.quiet;
-        let mut view = View::new(!quiet && std::io::stderr().is_terminal(), clock);
+        let said = Words { budget, began: clock.now(), zone: TimeZone::system() };
+        let mut view = View::new(!quiet && terminal::can_draw(), said, clock);
         let task = tokio::spawn(async move {
             loop {
                 match notices.recv().await {
@@ -56,55 +60,19 @@ impl Progress {
 }
 
 struct View {
+    /// Whether there are bars as soon as there is something to count.
+    draws: bool,
     bars: Option<Bars>,
+    said: Words,
     clock: Clock,
+    /// The last failure from before there were bars.
+    failure: Option<String>,
+    /// Tasks at the remote, when they were last counted.
+    at_remote: u64,
     told_at: Option<Timestamp>,
     told: HashMap<&'static str, u32>,
     /// When what happens over and over was last told.
     repeated: HashMap<&'static str, Timestamp>,
-}
-
-struct Bars {
-    all: MultiProgress,
-    submitted: ProgressBar,
-    made: ProgressBar,
-    collected: ProgressBar,
-    last: ProgressBar,
-}
-
-impl Bars {
-    fn new() -> Self {
-        let all = MultiProgress::new();
-        let style = ProgressStyle::with_template("{prefix:>9} {pos:>6}/{len:<6} {wide_bar:.cyan/blue} {msg}");
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = |name: &'static str| {
-            let bar = all.add(ProgressBar::new(0).with_style(style.clone()));
-            bar.set_prefix(name);
-            bar
-        };
-        let (submitted, made, collected) = (bar("submitted"), bar("made"), bar("collected"));
-        let words =
-            ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-        let last = all.add(ProgressBar::new_spinner().with_style(words));
-        last.enable_steady_tick(Duration::from_millis(200));
-        Self { all, submitted, made, collected, last }
-    }
-
-    fn count(&self, tally: &Tally) {
-        let collected = tally.done;
-        let made = collected + tally.ready + tally.failed;
-        let submitted = tally.rows - tally.planned;
-        for (bar, count) in [(&self.submitted, submitted), (&self.made, made), (&self.collected, collected)] {
-            bar.set_length(tally.rows);
-            bar.set_position(count);
-        }
-        let in_flight = tally.submitting + tally.waiting;
-        self.submitted.set_message(format!("{in_flight} in flight"));
-        let troubled = tally.failed + tally.held + tally.stuck;
-        if troubled > 0 {
-            self.made.set_message(format!("{troubled} need a look"));
-        }
-    }
 }
 
 /// Which account something is about, where there are several.
@@ -118,13 +86,14 @@ pub(super) fn local(at: Timestamp) -> String {
 }
 
 impl View {
-    fn new(bars: bool, clock: Clock) -> Self {
-        Self { bars: bars.then(Bars::new), clock, told_at: None, told: HashMap::new(), repeated: HashMap::new() }
+    fn new(draws: bool, said: Words, clock: Clock) -> Self {
+        let (told, repeated) = (HashMap::new(), HashMap::new());
+        Self { draws, bars: None, said, clock, failure: None, at_remote: 0, told_at: None, told, repeated }
     }
 
     fn show(&mut self, notice: &Notice, quiet: bool) {
         match notice {
-            Notice::Counted(tally) => self.count(tally, quiet),
+            Notice::Counted(standing) => self.count(standing, quiet),
             Notice::Paused { account, words, reason: _ } => {
                 self.say(&format!("paused: {}{words}; what is paid is still collected", of(account.as_ref())));
             }
@@ -138,9 +107,7 @@ impl View {
             }
             _ if quiet => {}
             Notice::Submitting(Submitting::On) => self.say("submitting again (dashboard)"),
-            Notice::Stopping => {
-                self.say("stopping: nothing more is submitted, what is paid is recorded; again to stop at once");
-            }
+            Notice::Stopping => self.say(&self.stopping()),
             Notice::NotYet { until } => {
                 self.say(&format!("nothing is sent before {}; what is paid is collected", local(*until)));
             }
@@ -160,9 +127,9 @@ impl View {
                 self.mention(format!("waiting until {until:.0}: {words}"));
                 self.now_and_then("put off", &format!("not sent yet, and tried again: {words}"));
             }
-            Notice::Held { label, words } => self.say(&format!("held: {label}: {words}")),
-            Notice::Failed { label, words } => self.say(&format!("failed: {label}: {words}")),
-            Notice::Stuck { label, words } => self.say(&format!("stuck: {label}: {words}")),
+            Notice::Held { label, words } => self.fail("held", label, words),
+            Notice::Failed { label, words } => self.fail("failed", label, words),
+            Notice::Stuck { label, words } => self.fail("stuck", label, words),
             Notice::Odd { words } => self.say(words),
             Notice::Adapted { account, words } => self.say(&format!("{}{words}", of(account.as_ref()))),
             Notice::ScenePassed { scene } => {
@@ -178,30 +145,51 @@ impl View {
         }
     }
 
-    fn count(&mut self, tally: &Tally, quiet: bool) {
-        if let Some(bars) = &self.bars {
-            bars.count(tally);
+    fn count(&mut self, standing: &Standing, quiet: bool) {
+        let now = self.clock.now();
+        self.at_remote = standing.tally.submitting + standing.tally.waiting;
+        if self.draws {
+            match &self.bars {
+                Some(bars) => bars.count(standing, &self.said, now),
+                None if standing.tally.rows > 0 => {
+                    let bars = self.bars.insert(Bars::draw(standing, &self.said, now));
+                    self.failure.take().into_iter().for_each(|failure| bars.fail(failure));
+                }
+                None => {}
+            }
             return;
         }
-        let now = self.clock.now();
         let due = self.told_at.and_then(|at| at.checked_add(EVERY).ok()).is_none_or(|due| now >= due);
-        if due && !quiet && tally.rows > 0 {
+        if due && !quiet && standing.tally.rows > 0 {
             self.told_at = Some(now);
-            let Tally { rows, done, planned, submitting, waiting, ready, failed, held, stuck, .. } = tally;
-            let mut line =
-                format!("{done}/{rows} collected, {waiting} at the remote, {ready} to collect, {planned} to send");
-            let others = [("being sent or in doubt", submitting), ("failed", failed), ("held", held), ("stuck", stuck)];
-            for (word, count) in others.into_iter().filter(|(_, count)| **count > 0) {
-                line.push_str(&format!(", {count} {word}"));
-            }
-            terminal::err(&format!("{line}\n"));
+            terminal::err(&format!("{}\n", self.said.line(standing, now)));
+        }
+    }
+
+    /// What happens after a signal to stop.
+    fn stopping(&self) -> String {
+        let rest = match self.at_remote {
+            0 => "what was sent is recorded".to_owned(),
+            1 => "1 task goes on at the remote, and the same command fetches it later".to_owned(),
+            tasks => format!("{tasks} tasks go on at the remote, and the same command fetches them later"),
+        };
+        format!("stopping: nothing more is submitted; {rest}; again to stop at once")
+    }
+
+    /// A row that went wrong: a line that stays, and the last of them.
+    fn fail(&mut self, kind: &str, label: &str, words: &str) {
+        self.say(&format!("{kind}: {label}: {words}"));
+        let failure = if kind == "failed" { format!("{label}: {words}") } else { format!("{label}: {kind}: {words}") };
+        match &mut self.bars {
+            Some(bars) => bars.fail(failure),
+            None => self.failure = Some(failure),
         }
     }
 
     /// A line that stays.
     fn say(&self, words: &str) {
         match &self.bars {
-            Some(bars) => drop(bars.all.println(words)),
+            Some(bars) => bars.say(words),
             None => terminal::err(&format!("{words}\n")),
         }
     }
@@ -219,14 +207,13 @@ impl View {
     /// What is only of the moment.
     fn mention(&self, words: String) {
         if let Some(bars) = &self.bars {
-            bars.last.set_message(words);
+            bars.mention(words);
         }
     }
 
     fn end(&self) {
         if let Some(bars) = &self.bars {
-            // A terminal that is gone needs no clearing.
-            drop(bars.all.clear());
+            bars.clear();
         }
     }
 }

@@ -1,13 +1,68 @@
 //! Standard output and standard error: the only place that writes to them, but for logs and progress.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::MultiProgress;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
+use textwrap::{Options, WordSeparator, WrapAlgorithm};
 
 /// Wider lines are hard to read.
 pub(crate) const MOST_COLUMNS: usize = 100;
 
+/// The lines that are drawn again and again while a run is on: whatever else is printed goes above them.
+static DRAWN: Mutex<Option<Drawn>> = Mutex::new(None);
+
+struct Drawn {
+    lines: MultiProgress,
+    /// How the terminal was set before.
+    set: Option<Termios>,
+}
+
+/// From now on these lines are drawn at the end of the terminal; `None`: no more.
+pub(crate) fn draw(lines: Option<MultiProgress>) {
+    let mut drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(Drawn { set: Some(set), .. }) = drawn.take().filter(|_| is_in_front()) {
+        // A terminal that is gone needs no mending.
+        let _ = tcsetattr(std::io::stderr(), OptionalActions::Now, &set);
+    }
+    *drawn = lines.map(|lines| Drawn { lines, set: hide_control_keys() });
+}
+
+/// A pressed Ctrl-C is not shown as `^C`, which would move the lines that are drawn. Gives how the terminal was set.
+fn hide_control_keys() -> Option<Termios> {
+    let stderr = std::io::stderr();
+    let before = tcgetattr(&stderr).ok().filter(|_| is_in_front())?;
+    let mut hidden = before.clone();
+    hidden.local_modes.remove(LocalModes::ECHOCTL);
+    tcsetattr(&stderr, OptionalActions::Now, &hidden).ok()?;
+    Some(before)
+}
+
+/// Whether the terminal is ours to set: who sets it from the background is stopped.
+fn is_in_front() -> bool {
+    tcgetpgrp(std::io::stderr()).is_ok_and(|group| group == rustix::process::getpgrp())
+}
+
+/// Prints while nothing is drawn.
+fn above<T>(print: impl FnOnce() -> T) -> T {
+    let drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|drawn| drawn.lines.clone());
+    match drawn {
+        Some(lines) => lines.suspend(print),
+        None => print(),
+    }
+}
+
 /// Prints to standard output. A reader that went away (`| head`) has seen enough.
 pub(crate) fn out(text: &str) {
     drop(std::io::stdout().lock().write_all(text.as_bytes()));
+}
+
+/// Prints sentences to standard output, broken at words where a terminal is too narrow for them.
+pub(crate) fn tell(text: &str) {
+    if std::io::stdout().is_terminal() { out(&wrapped(text, width_of(std::io::stdout()))) } else { out(text) }
 }
 
 /// Prints one JSON object to standard output.
@@ -16,9 +71,64 @@ pub(crate) fn json(value: &impl serde::Serialize) {
     out(&format!("{text}\n"));
 }
 
-/// Prints to standard error.
+/// Prints sentences to standard error, broken at words where a terminal is too narrow for them.
 pub(crate) fn err(text: &str) {
-    drop(std::io::stderr().lock().write_all(text.as_bytes()));
+    let text = if std::io::stderr().is_terminal() { wrapped(text, width()).into() } else { Cow::Borrowed(text) };
+    above(|| drop(std::io::stderr().lock().write_all(text.as_bytes())));
+}
+
+/// Standard error, for logs.
+#[derive(Debug)]
+pub(crate) struct Errors;
+
+impl Write for Errors {
+    fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
+        above(|| std::io::stderr().lock().write(piece))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().lock().flush()
+    }
+}
+
+/// Whether lines can be drawn over on standard error: a person reads it, on a terminal that can move its cursor.
+pub(crate) fn can_draw() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|kind| kind != "dumb")
+}
+
+/// Whether the terminal shows more than ASCII, as the locale says.
+pub(crate) fn shows_unicode() -> bool {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
+    let locale = locale.to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
+/// How wide standard error is.
+pub(crate) fn width() -> usize {
+    width_of(std::io::stderr())
+}
+
+fn width_of(stream: impl AsFd) -> usize {
+    let size = rustix::termios::tcgetwinsize(stream).ok().map(|size| usize::from(size.ws_col));
+    size.filter(|columns| *columns > 0).unwrap_or(80)
+}
+
+/// Lines that are wider than the terminal, broken at words and indented; a word is never broken, so that a path or a
+/// command can be copied.
+pub(crate) fn wrapped(text: &str, columns: usize) -> String {
+    let fits = |line: &str| textwrap::core::display_width(line) <= columns;
+    let wrap = |line: &str| {
+        let indent = line.len() - line.trim_start().len();
+        // What ends a question stays.
+        let end = &line[line.trim_end().len()..];
+        let next = " ".repeat(indent + 2);
+        let options = Options::new(columns).break_words(false).subsequent_indent(&next);
+        let options = options.word_separator(WordSeparator::AsciiSpace).wrap_algorithm(WrapAlgorithm::FirstFit);
+        textwrap::wrap(line, options).join("\n") + end
+    };
+    let lines = text.split('\n').map(|line| if fits(line) { line.to_owned() } else { wrap(line) });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Standard output, for a document that is written piece by piece. A reader that went away has seen enough.
@@ -51,4 +161,18 @@ pub(crate) fn columns() -> usize {
 /// Whether a person reads standard output.
 pub(crate) fn is_read_by_a_person() -> bool {
     std::io::stdout().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_wide_is_broken_at_words_and_nothing_else_is_touched() {
+        let text =
+            "next:\n  nightreel collect   (only fetches what is paid)\n\n/a/path/that/is/longer/than/the/terminal\n";
+        let narrow = "next:\n  nightreel collect\n    (only fetches what\n    is paid)\n\n/a/path/that/is/longer/than/the/terminal\n";
+        assert_eq!((wrapped(text, 22), wrapped(text, 100)), (narrow.to_owned(), text.to_owned()));
+        assert_eq!(wrapped("\u{1b}[31mred\u{1b}[0m", 3), "\u{1b}[31mred\u{1b}[0m");
+    }
 }

@@ -1,6 +1,7 @@
 //! What is paid: amounts, currencies, and the units that the vendor bills in. Decimal throughout; nothing is ever a
 //! float.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Mul, Sub};
@@ -157,6 +158,17 @@ pub struct Price {
     pub amount: Money,
     /// Of what.
     pub currency: Currency,
+}
+
+impl Price {
+    /// The sums of prices, one for each currency, in the order of their names.
+    pub fn sums<'a>(prices: impl IntoIterator<Item = &'a Self>) -> Vec<Self> {
+        let mut sums: BTreeMap<&Currency, Money> = BTreeMap::new();
+        for price in prices {
+            *sums.entry(&price.currency).or_default() += price.amount;
+        }
+        sums.into_iter().map(|(currency, amount)| Self { amount, currency: currency.clone() }).collect()
+    }
 }
 
 impl fmt::Display for Price {

@@ -1,7 +1,6 @@
 //! What a run can be told while it runs, and what it tells.
 
 use std::sync::Weak;
-use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -9,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{AccountName, Job, JobEvent, State, TaskId, Verdict};
 use crate::ledger::RecordError;
 
-use super::meter::Counts;
 use super::shared::Shared;
+use super::standing::{self, LaneView};
 use super::{Gate, Notice};
 
 /// Whether rows are sent, as whoever watches the run wants it.
@@ -23,33 +22,6 @@ pub enum Submitting {
     Held,
     /// No more in this run, which ends once all that was paid is collected.
     Drained,
-}
-
-/// An account at work, as it stands.
-#[derive(Debug, Clone)]
-pub struct LaneView {
-    /// Its name.
-    pub account: AccountName,
-    /// Its gateway's kind.
-    pub gateway: String,
-    /// Accounts of one pool share their slots.
-    pub pool: Option<String>,
-    /// Parallel generations under way.
-    pub slots_used: usize,
-    /// How many the remote is thought to allow now.
-    pub slots_allowed: usize,
-    /// How many are set.
-    pub slots_limit: usize,
-    /// The shortest span between two requests that may be paid.
-    pub interval: Duration,
-    /// Requests of the last minute.
-    pub last_minute: u64,
-    /// Why it sends nothing more in this run.
-    pub paused: Option<String>,
-    /// How long its tasks usually take, where some have ended.
-    pub usual: Option<Duration>,
-    /// What it did in this run.
-    pub counts: Counts,
 }
 
 /// A row could not be settled.
@@ -143,25 +115,7 @@ impl Control {
     /// The accounts at work; none once the run has ended.
     #[must_use]
     pub fn lanes(&self) -> Vec<LaneView> {
-        let Some(shared) = self.shared.upgrade() else { return Vec::new() };
-        let now = shared.now();
-        let view = |lane: &super::lane::Lane| {
-            let (slots_used, slots_allowed) = lane.slots.standing();
-            LaneView {
-                account: lane.name().clone(),
-                gateway: lane.settings.account.gateway.clone(),
-                pool: lane.settings.pool.clone(),
-                slots_used,
-                slots_allowed,
-                slots_limit: lane.slots.limit(),
-                interval: lane.settings.interval,
-                last_minute: lane.meter.last_minute(now),
-                paused: lane.pause.borrow().as_ref().map(ToString::to_string),
-                usual: lane.expectation().usual(),
-                counts: lane.meter.counts(),
-            }
-        };
-        shared.lanes.iter().map(view).collect()
+        self.shared.upgrade().map(|shared| standing::views(&shared)).unwrap_or_default()
     }
 
     /// Scenes of which nothing more is sent in this run, and why.

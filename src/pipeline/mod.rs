@@ -16,6 +16,7 @@ mod reconcile;
 mod run;
 mod shared;
 mod slots;
+mod standing;
 mod submit;
 mod trees;
 mod turns;
@@ -28,12 +29,13 @@ use crate::domain::{AccountName, BatchId, Price};
 use crate::gateway::Pause;
 use crate::pace::Shift;
 
-pub use control::{Control, LaneView, ResolveError, Submitting};
+pub use control::{Control, ResolveError, Submitting};
 pub use guard::Caution;
 pub use lane::LaneSettings;
 pub use meter::Counts;
 pub use notice::Notice;
 pub use run::Pipeline;
+pub use standing::{LaneView, Standing, requests, slots, time_left};
 pub use trees::{MakeSink, Tree, Trees};
 
 /// What a run is told.

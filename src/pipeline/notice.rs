@@ -3,16 +3,16 @@
 
 use jiff::Timestamp;
 
-use crate::domain::Tally;
 use crate::gateway::PauseReason;
 
 use super::control::Submitting;
+use super::standing::Standing;
 
 /// One thing worth telling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// Counts, now and then.
-    Counted(Tally),
+    /// How the run stands, now and then.
+    Counted(Box<Standing>),
     /// The remote took a row.
     Submitted {
         /// What people call the row.

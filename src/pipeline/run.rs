@@ -19,6 +19,7 @@ use super::guard::{Budget, Guard};
 use super::lane::{Lane, LaneSettings};
 use super::shared::{Shared, joined};
 use super::slots::Slots;
+use super::standing::Standing;
 use super::turns::Turns;
 use super::{Control, Ended, Gate, KeptBy, LeftBehind, Notice, Outcome, Parts, Settings};
 use super::{collect, reconcile, submit, watch as watching};
@@ -212,7 +213,7 @@ async fn until_idle(shared: &Shared, mut gate: watch::Receiver<Gate>) -> Result<
         let now = shared.now();
         if told.is_none_or(|at| now >= at) {
             told = Some(shared.after(LOOK));
-            shared.tell(Notice::Counted(store.tally(batch).await?));
+            shared.tell(Notice::Counted(Box::new(Standing::of(shared, batch).await?)));
         }
         let left = store.left(names.clone(), batch).await?;
         let idle = is_idle(shared, standing, &left);

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use comfy_table::{CellAlignment, Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::domain::{BatchId, Currency, FailureCause, Job, Money, Price, State, StateCode, Tally};
+use crate::domain::{BatchId, FailureCause, Job, Price, State, StateCode, Tally};
 use crate::gateway::advice_on;
-use crate::store::{Filter, Pages, RunEnd, Spent, Store, StoreError};
+use crate::store::{Filter, Group, Pages, RunEnd, Spent, Store, StoreError};
 
 use super::ends::Ending;
 use super::results::cause;
@@ -16,6 +17,8 @@ use super::results::cause;
 const NAMED: usize = 5;
 /// Rows in trouble that are shown, unless all are asked for.
 const SHOWN: usize = 20;
+/// Scenes that are shown.
+const SCENES: usize = 12;
 const PAGE: usize = 1000;
 /// Rows that have not ended and are looked through for such as are in doubt, of each account.
 const OPEN: usize = 5000;
@@ -63,6 +66,16 @@ pub struct Elsewhere {
     pub reach: String,
 }
 
+/// How a scene's rows stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SceneTally {
+    /// Its name.
+    pub scene: String,
+    /// The counts.
+    #[serde(flatten)]
+    pub tally: Tally,
+}
+
 /// How many rows, in words.
 #[must_use]
 pub fn rows(count: u64) -> String {
@@ -81,6 +94,9 @@ pub struct Summary {
     /// The counts.
     #[serde(flatten)]
     pub tally: Tally,
+    /// The counts of each scene, the one of most rows first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scenes: Vec<SceneTally>,
     /// What failed, by cause, the most frequent first.
     pub failures: Vec<Failures>,
     /// How many rows are in doubt and still looked for by nightreel itself.
@@ -130,6 +146,50 @@ pub enum Show {
     All,
 }
 
+/// The counts of each scene, the one of most rows first.
+fn scenes(groups: Vec<Group>) -> Vec<SceneTally> {
+    let mut counted: BTreeMap<String, Tally> = BTreeMap::new();
+    for group in groups {
+        counted.entry(group.scene).or_default().add(group.state, group.jobs, group.submissions);
+    }
+    let mut scenes: Vec<_> = counted.into_iter().map(|(scene, tally)| SceneTally { scene, tally }).collect();
+    scenes.sort_by_key(|scene| std::cmp::Reverse(scene.tally.rows));
+    scenes
+}
+
+/// What is counted of a scene.
+type Count = fn(&Tally) -> u64;
+
+/// How scenes stand, without what is true of no row.
+fn table(scenes: &[SceneTally]) -> String {
+    let columns: [(&str, Count); 6] = [
+        ("rows", |tally| tally.rows),
+        ("done", |tally| tally.done),
+        ("open", Tally::open),
+        ("failed", |tally| tally.failed),
+        ("held", |tally| tally.held),
+        ("stuck", |tally| tally.stuck),
+    ];
+    let some =
+        |(name, of): &(&str, Count)| ["rows", "done"].contains(name) || scenes.iter().any(|scene| of(&scene.tally) > 0);
+    let columns: Vec<_> = columns.into_iter().filter(some).collect();
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(std::iter::once("scene").chain(columns.iter().map(|(name, _)| *name)));
+    for scene in scenes.iter().take(SCENES) {
+        let counts = columns.iter().map(|(_, of)| of(&scene.tally).to_string());
+        table.add_row(std::iter::once(scene.scene.clone()).chain(counts));
+    }
+    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    let more = match scenes.len().saturating_sub(SCENES) {
+        0 => String::new(),
+        1 => "… and 1 more scene: nightreel status --json\n".to_owned(),
+        more => format!("… and {more} more scenes: nightreel status --json\n"),
+    };
+    format!("{table}\n{more}\n")
+}
+
 /// A cause as others share it: without what the remote calls this one request.
 pub(super) fn plain(cause: &FailureCause) -> String {
     let words = cause.to_string();
@@ -141,11 +201,12 @@ impl Summary {
     pub async fn gather(store: &dyn Store, batch: Option<BatchId>, show: Show) -> Result<Self, StoreError> {
         let (tally, spent) = (store.tally(batch).await?, store.spent(batch).await?);
         let last_run = store.last_run(batch).await?;
-        let mut summary = Self { tally, spent, last_run, ..Self::default() };
+        let scenes = scenes(store.groups(batch).await?);
+        let mut summary = Self { tally, spent, last_run, scenes, ..Self::default() };
         if summary.tally.submitting > 0 {
             summary.gather_doubts(store, batch, show).await?;
         }
-        let mut refunded: BTreeMap<Currency, Money> = BTreeMap::new();
+        let mut refunded: Vec<Price> = Vec::new();
         let mut failures: BTreeMap<String, Failures> = BTreeMap::new();
         if summary.tally.failed + summary.tally.held + summary.tally.stuck == 0 {
             return Ok(summary);
@@ -157,7 +218,7 @@ impl Summary {
                 if let State::Failed { cause } = &job.state {
                     let price = job.attempt.as_ref().and_then(|attempt| attempt.price.as_ref());
                     if let (FailureCause::TaskFailed { .. }, Some(price)) = (cause, price) {
-                        *refunded.entry(price.currency.clone()).or_default() += price.amount;
+                        refunded = Price::sums(refunded.iter().chain([price]));
                     }
                     let shared = plain(cause);
                     let failure = failures.entry(shared.clone()).or_insert_with(|| Failures {
@@ -176,8 +237,7 @@ impl Summary {
             }
         }
         summary.failures = failures.into_values().collect();
-        let refunded = refunded.into_iter().map(|(currency, amount)| Price { amount, currency });
-        summary.perhaps_refunded = refunded.collect();
+        summary.perhaps_refunded = refunded;
         summary.failures.sort_by_key(|failures| std::cmp::Reverse(failures.rows));
         Ok(summary)
     }
@@ -200,7 +260,7 @@ impl Summary {
     /// For people.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut text = String::new();
+        let mut text = if self.scenes.len() > 1 { table(&self.scenes) } else { String::new() };
         let tally = &self.tally;
         let counts = [
             ("done", tally.done),
@@ -258,13 +318,9 @@ impl Summary {
 
     /// What was paid, in words that follow the number of requests.
     fn paid(&self) -> String {
-        let mut sums: BTreeMap<&Currency, Money> = BTreeMap::new();
-        for price in self.spent.iter().filter_map(|spent| spent.price.as_ref()) {
-            *sums.entry(&price.currency).or_default() += price.amount;
-        }
+        let sums = Price::sums(self.spent.iter().filter_map(|spent| spent.price.as_ref()));
         let unpriced: u64 = self.spent.iter().filter(|spent| spent.price.is_none()).map(|spent| spent.requests).sum();
-        let mut words: Vec<String> =
-            sums.into_iter().map(|(currency, amount)| format!("about {currency} {amount}")).collect();
+        let mut words: Vec<String> = sums.into_iter().map(|sum| format!("about {sum}")).collect();
         if unpriced > 0 {
             words.push(format!("{unpriced} at an unknown price"));
         }

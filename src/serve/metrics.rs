@@ -16,7 +16,6 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::view::per_minute;
 use super::{Desk, Ground};
 use crate::domain::{Money, StateCode};
 use crate::pipeline::{LaneView, Submitting};
@@ -164,7 +163,7 @@ fn of_run(ground: &Ground) -> Vec<Metric> {
         each("nightreel_slots_limit", "Parallel generations as they are set", &|lane| size(lane.slots_limit)),
         each("nightreel_requests_last_minute", "Requests of the last minute", &|lane| whole(lane.last_minute)),
         each("nightreel_requests_per_minute_limit", "Requests that a minute allows", &|lane| {
-            Value::Gauge(per_minute(lane.interval))
+            Value::Gauge(lane.per_minute())
         }),
         each("nightreel_account_paused", "Whether the account sends nothing more in this run", &|lane| {
             whole(u64::from(lane.paused.is_some()))

@@ -1,15 +1,11 @@
 //! What the page shows: how the ledger stands, and what the run in this process is at.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Desk;
-use crate::domain::{BatchId, Currency, Job, JobId, Money, Price, State, StateCode, Tally};
-use crate::pipeline::{Gate, LaneView, Submitting};
-use crate::plan::{Load, Pace, USUAL_TASK, expected};
+use crate::domain::{BatchId, Job, JobId, Price, State, StateCode, Tally};
+use crate::pipeline::{Gate, LaneView, Submitting, time_left};
 use crate::report::{Show, Summary, Trouble};
 use crate::store::{Filter, Store, StoreError};
 
@@ -65,6 +61,8 @@ enum Phase {
 struct Account {
     name: String,
     gateway: String,
+    /// Accounts of one pool share their slots.
+    pool: Option<String>,
     slots_used: usize,
     slots_allowed: usize,
     slots_limit: usize,
@@ -135,6 +133,7 @@ impl View {
             Some((at, summary)) if *at == tally => summary.clone(),
             Some(_) | None => {
                 let mut summary = Summary::gather(store, scope, Show::First).await?;
+                summary.scenes.clear();
                 // Those that a person can settle here; the others are still looked for.
                 let wanted = Filter { batch: scope, states: vec![StateCode::Held, StateCode::Stuck], named: None };
                 let troubles = store.jobs(wanted, JobId(0), TROUBLES).await?;
@@ -144,10 +143,6 @@ impl View {
             }
         };
         let batches = store.batches().await?.into_iter().filter(|batch| scope.is_none_or(|scope| scope == batch.id));
-        let mut paid: BTreeMap<Currency, Money> = BTreeMap::new();
-        for price in summary.spent.iter().filter_map(|spent| spent.price.as_ref()) {
-            *paid.entry(price.currency.clone()).or_default() += price.amount;
-        }
         let lanes = desk.control().map(crate::pipeline::Control::lanes).unwrap_or_default();
         let phase = match (desk.control(), gate) {
             (None, _) | (_, None) => Phase::Ledger,
@@ -162,12 +157,12 @@ impl View {
         };
         let budget = if let Desk::Run { budget, .. } = desk { budget.clone() } else { None };
         let sends = matches!(phase, Phase::Running | Phase::Checking);
-        let seconds_left = seconds_left(&summary.tally, &lanes, sends);
+        let seconds_left = time_left(&summary.tally, &lanes, sends).map(|left| left.as_secs());
         Ok(Self {
             at: format!("{now:.0}"),
             phase,
             batches: batches.map(|batch| batch.name.to_string()).collect(),
-            paid: paid.into_iter().map(|(currency, amount)| Price { amount, currency }).collect(),
+            paid: Price::sums(summary.spent.iter().filter_map(|spent| spent.price.as_ref())),
             summary,
             budget,
             seconds_left,
@@ -178,36 +173,16 @@ impl View {
     }
 }
 
-/// How long it will take until the last row is made, by the accounts that send; `None` where nothing tells.
-fn seconds_left(tally: &Tally, lanes: &[LaneView], sends: bool) -> Option<u64> {
-    let at_work: Vec<&LaneView> = lanes.iter().filter(|lane| lane.paused.is_none()).collect();
-    let task = |lane: &LaneView| lane.usual.unwrap_or(USUAL_TASK);
-    let slowest = at_work.iter().map(|lane| task(lane)).max()?;
-    let pace = |lane: &&LaneView| Pace {
-        account: Some(lane.account.clone()),
-        interval: lane.interval,
-        in_flight: lane.slots_allowed.max(1),
-        pool: lane.pool.clone(),
-        task: task(lane),
-    };
-    let rest = if tally.submitting + tally.waiting > 0 { slowest / 2 } else { Duration::ZERO };
-    if !sends || tally.planned == 0 {
-        return Some(rest.as_secs());
-    }
-    let load = Load { requests: tally.planned, shared: tally.planned, ..Load::default() };
-    let paces: Vec<Pace> = at_work.iter().map(pace).collect();
-    Some((expected(&load, &paces, 0, &BTreeSet::new()) + rest).as_secs())
-}
-
 fn account(lane: LaneView) -> Account {
     Account {
+        per_minute: lane.per_minute(),
         name: lane.account.to_string(),
         gateway: lane.gateway,
+        pool: lane.pool,
         slots_used: lane.slots_used,
         slots_allowed: lane.slots_allowed,
         slots_limit: lane.slots_limit,
         last_minute: lane.last_minute,
-        per_minute: per_minute(lane.interval),
         usual_seconds: lane.usual.map(|usual| usual.as_secs_f64()),
         paused: lane.paused,
     }
@@ -216,11 +191,6 @@ fn account(lane: LaneView) -> Account {
 fn paused_scenes(desk: &Desk) -> Vec<Paused> {
     let paused = desk.control().map(crate::pipeline::Control::paused_scenes).unwrap_or_default();
     paused.into_iter().map(|(scene, words)| Paused { scene, words }).collect()
-}
-
-/// How many requests a minute allows.
-pub(super) fn per_minute(interval: Duration) -> f64 {
-    60.0 / interval.as_secs_f64().max(f64::EPSILON)
 }
 
 fn video(job: Job) -> Option<Video> {

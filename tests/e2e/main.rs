@@ -26,4 +26,5 @@ mod scenes;
 mod schedule;
 mod signals;
 mod support;
+mod terminal;
 mod verbs;

@@ -131,9 +131,14 @@ impl World {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nightreel"));
         command.args(args).current_dir(&self.folder).env_clear();
-        command.envs(self.shown.iter().map(|(variable, _, secret)| (variable, secret)));
+        command.envs(self.secrets());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// The variables that show who asks.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.shown.iter().map(|(variable, _, secret)| (*variable, *secret))
     }
 
     pub(crate) fn nightreel(&self, args: &[&str]) -> Ran {

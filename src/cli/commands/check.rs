@@ -64,7 +64,7 @@ pub(in crate::cli) async fn check(args: &Check, global: &Global, settings: &Sett
     text.push_str(&format!("{}: {} rows, no problems\n{}\n", args.manifest.display(), plan.rows, counts(&plan)));
     text.push_str(&outlook.text(now));
     text.push_str(&warnings(&plan, &args.manifest));
-    terminal::out(&text);
+    terminal::tell(&text);
     Ok(Exit::Done)
 }
 

@@ -51,6 +51,6 @@ pub(in crate::cli) fn explain(args: &Explain, global: &Global) -> Result<Exit, F
             format!("{code} (HTTP {status}): {meaning}\n  nightreel: {does}\n  do: {hint}\n")
         })
         .collect();
-    terminal::out(&text.concat());
+    terminal::tell(&text.concat());
     Ok(Exit::Done)
 }

@@ -41,7 +41,7 @@ pub(in crate::cli) fn export(args: &Export, global: &Global, settings: &Settings
         ));
     }
     if !global.quiet {
-        terminal::out(&format!(
+        terminal::tell(&format!(
             "{file}: {} in {}, {}, whole\nsha256 {}\n\
              to go on elsewhere:\n  \
              1. let no run go on here: each of the two would pay\n  \

@@ -65,10 +65,10 @@ pub(in crate::cli) async fn import(args: &Import, global: &Global, settings: &Se
         );
         let told = missing.text(&args.file, settings);
         if !global.quiet {
-            terminal::out(&words);
+            terminal::tell(&words);
         }
         if !global.quiet || !missing.is_nothing() {
-            terminal::out(&told);
+            terminal::tell(&told);
         }
     }
     Ok(Exit::Done)

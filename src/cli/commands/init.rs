@@ -44,7 +44,7 @@ pub(in crate::cli) fn init(args: &Init, global: &Global) -> Result<Exit, Failure
     if global.json {
         terminal::json(&json!({ "file": path, "set": chosen.iter().map(|(key, _)| key.word()).collect::<Vec<_>>() }));
     } else if !global.quiet {
-        terminal::out(&format!("{} is written\n{}", path.display(), next(&chosen)));
+        terminal::tell(&format!("{} is written\n{}", path.display(), next(&chosen)));
     }
     Ok(Exit::Done)
 }

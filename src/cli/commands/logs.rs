@@ -50,7 +50,7 @@ pub(in crate::cli) async fn logs(args: &Logs, global: &Global, settings: &Settin
         text.push_str("next:\n");
         text.extend(next.iter().map(|next| format!("  {next}\n")));
     }
-    terminal::out(&text);
+    terminal::tell(&text);
     Ok(Exit::Done)
 }
 

@@ -14,6 +14,7 @@ use crate::plan::{self, Bound, Cost, Load, Pace, Plan, USUAL_TASK};
 use crate::simulator;
 use crate::store::{Batch, Store, StoreError};
 
+use super::super::spans::{hour, rounded, spoken};
 use super::super::wiring::Known;
 
 /// Ended tasks from which the usual time of one is taken.
@@ -277,65 +278,9 @@ fn needed(load: &Load, currency: &Currency) -> Money {
     load.cost.iter().filter(|cost| cost.currency == *currency).map(|cost| cost.amount).sum()
 }
 
-/// An instant as people say it: the hour, with the day where that is not within a day.
-fn hour(at: &ZonedDateTime, now: Timestamp) -> String {
-    let hours = at.timestamp().duration_since(now).as_hours();
-    let form = match hours {
-        ..24 => "%H:%M",
-        24..144 => "%A %H:%M",
-        _ => "%Y-%m-%d %H:%M",
-    };
-    // Where the machine does not know its zone, the hour is that of UTC.
-    let zone = if at.time_zone().is_unknown() { " UTC" } else { "" };
-    format!("{}{zone}", at.strftime(form))
-}
-
-/// A span as exactly as it can be foreseen: to five minutes from an hour on, to a minute from ten minutes on.
-fn rounded(span: Duration) -> Duration {
-    let seconds = span.as_secs();
-    let step = match seconds {
-        ..600 => 1,
-        600..3600 => 60,
-        _ => 300,
-    };
-    Duration::from_secs((seconds + step / 2) / step * step)
-}
-
-/// A span as people say it: `2 h 40 min`, in its two largest units.
-fn spoken(span: Duration) -> String {
-    let seconds = span.as_secs();
-    if seconds == 0 {
-        return format!("{} ms", span.as_millis());
-    }
-    let parts = [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
-    let first = parts.iter().position(|(count, _)| *count > 0).unwrap_or(0);
-    let shown = parts.iter().skip(first).take(2).filter(|(count, _)| *count > 0);
-    shown.map(|(count, unit)| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn spans_are_said_as_exactly_as_they_can_be_foreseen() {
-        let said = |seconds| spoken(rounded(Duration::from_secs(seconds)));
-        assert_eq!(said(9792), "2 h 45 min");
-        assert_eq!(said(7199), "2 h");
-        assert_eq!(said(320), "5 min 20 s");
-        assert_eq!(said(1799), "30 min");
-        assert_eq!(said(200_000 * 320), "740 d 17 h");
-        assert_eq!(spoken(Duration::from_millis(80)), "80 ms");
-    }
-
-    #[test]
-    fn an_instant_that_is_not_today_is_said_with_its_day() {
-        let now: Timestamp = "2026-11-24T20:00:00Z".parse().unwrap();
-        let said = |hours| hour(&(now + jiff::SignedDuration::from_hours(hours)).to_zoned_datetime(TimeZone::UTC), now);
-        assert_eq!(said(7), "03:00");
-        assert_eq!(said(31), "Thursday 03:00");
-        assert_eq!(said(1000), "2027-01-05 12:00");
-    }
 
     #[test]
     fn a_budget_goes_as_far_as_what_is_left_of_it() {

@@ -78,7 +78,7 @@ pub(in crate::cli) async fn prune(args: &Prune, global: &Global, settings: &Sett
     if global.json {
         terminal::json(&outcome);
     } else if !global.quiet {
-        terminal::out(&text(&outcome, now));
+        terminal::tell(&text(&outcome, now));
     }
     Ok(Exit::Done)
 }

@@ -93,7 +93,7 @@ pub(in crate::cli) async fn receipt(
         // Beside the document, only what it cannot say.
         terminal::err(&strays(&receipt));
     } else {
-        terminal::out(&text(&receipt, &place, is_settled));
+        terminal::tell(&text(&receipt, &place, is_settled));
     }
     Ok(exit)
 }

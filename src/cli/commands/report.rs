@@ -58,7 +58,7 @@ pub(in crate::cli) async fn report(args: &args::Report, global: &Global, setting
         terminal::json(&json!({ "reports": written }));
     } else if !global.quiet {
         let lines: Vec<String> = written.iter().map(line).collect();
-        terminal::out(&lines.concat());
+        terminal::tell(&lines.concat());
     }
     Ok(Exit::Done)
 }

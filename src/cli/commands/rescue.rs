@@ -126,7 +126,7 @@ pub(in crate::cli) async fn rescue(args: &args::Rescue, global: &Global, setting
     if global.json {
         terminal::json(&report.0);
     } else if !global.quiet || exit != Exit::Done {
-        terminal::out(&text(&report.0, args));
+        terminal::tell(&text(&report.0, args));
     }
     Ok(exit)
 }

@@ -48,9 +48,9 @@ pub(in crate::cli) async fn resolve(args: &Resolve, global: &Global, settings: &
             (None, false) => "they are given up; nightreel retry ROW takes one up again",
         };
         if settled.is_empty() {
-            terminal::out("no row is held; rows in doubt are still being looked for: nightreel status\n");
+            terminal::tell("no row is held; rows in doubt are still being looked for: nightreel status\n");
         } else {
-            terminal::out(&format!("{} settled\n{next}\n", rows(settled.len() as u64)));
+            terminal::tell(&format!("{} settled\n{next}\n", rows(settled.len() as u64)));
         }
     }
     Ok(Exit::Done)

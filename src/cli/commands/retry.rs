@@ -45,7 +45,7 @@ pub(in crate::cli) async fn retry(args: &Retry, global: &Global, settings: &Sett
     } else if !global.quiet {
         let next = if planned.is_empty() { "" } else { "next: nightreel run   (sends them, and pays for each)\n" };
         let verb = if planned.len() == 1 { "is" } else { "are" };
-        terminal::out(&format!("{} {verb} planned again\n{next}", rows(planned.len() as u64)));
+        terminal::tell(&format!("{} {verb} planned again\n{next}", rows(planned.len() as u64)));
     }
     Ok(Exit::Done)
 }

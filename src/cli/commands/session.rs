@@ -93,7 +93,7 @@ pub(super) async fn drive(
     let before = opened.store.tally(None).await?;
     let trees = Arc::clone(&parts.trees);
     let (pipeline, control) = Pipeline::prepare(parts, wanted, Gate::Undecided).await?;
-    let progress = Progress::start(global, control.listen(), opened.clock.clone());
+    let progress = Progress::start(global, control.listen(), budget.clone(), opened.clock.clone());
     let telling = Telling::start(settings, opened, control.listen());
     let server = shown.map(|shown| shown.open(control.clone(), budget, settings, global, opened.clock.clone()));
     let running = tokio::spawn(pipeline.run());
@@ -213,7 +213,7 @@ impl Close<'_> {
                 sent => format!("{sent} rows were submitted"),
             };
             let reports = self.reports.iter().map(|report| format!("report: {}\n", near(report).display()));
-            terminal::out(&format!("{sent} in this run\n{}{}", summary.text(), reports.collect::<String>()));
+            terminal::tell(&format!("{sent} in this run\n{}{}", summary.text(), reports.collect::<String>()));
         } else if exit != Exit::Done {
             terminal::err(&format!("{}\n", summary.line()));
         }
@@ -299,7 +299,12 @@ impl Close<'_> {
                     next.push(format!("nightreel collect{state}   (only fetches what is paid; sends nothing)"));
                 }
             }
-            Exit::Interrupted | Exit::Unwritable => next.push("run the same command again".to_owned()),
+            Exit::Interrupted | Exit::Unwritable => {
+                next.push("run the same command again".to_owned());
+                if summary.tally.open() > summary.tally.planned {
+                    next.push(format!("nightreel collect{state}   (only fetches what is paid; sends nothing)"));
+                }
+            }
             Exit::Done | Exit::Internal | Exit::Usage | Exit::Failed | Exit::Held | Exit::Locked | Exit::Rejected => {}
         }
         let left = |by: fn(&KeptBy) -> bool| self.outcome.left.iter().any(|left| by(&left.kept_by));
@@ -324,8 +329,20 @@ impl Close<'_> {
         if next.is_empty() && summary.tally.planned > 0 {
             next.push("nightreel run   (sends what is planned)".to_owned());
         }
-        if next.is_empty() && summary.tally.done > 0 {
-            next.push(format!("nightreel verify{state}"));
+        let tally = &summary.tally;
+        if tally.failed + tally.held + tally.stuck > 0 {
+            let failed = summary.failures.first().and_then(|failures| failures.named.first());
+            let row = failed.or_else(|| summary.troubles.first().map(|trouble| &trouble.id));
+            let is_plain = |name: &&String| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
+            let row = row.filter(is_plain).map_or("ROW", String::as_str);
+            next.push(format!("nightreel logs {row}{state}   (its whole history)"));
+        }
+        if tally.done > 0 {
+            if self.reports.is_empty() && exit != Exit::Interrupted {
+                next.push(format!("nightreel report{state}   (a gallery to look through and to reject from)"));
+            }
+            next.push(format!("nightreel verify{state}   (checks every video on the disk)"));
+            next.push(format!("nightreel receipt{state}   (what was paid for, request by request)"));
         }
         next.truncate(3);
         next

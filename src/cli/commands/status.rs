@@ -39,7 +39,7 @@ pub(in crate::cli) async fn status(args: &Status, global: &Global, settings: &Se
             table.add_row(std::iter::once(batch.name.to_string()).chain(counts));
         }
         table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
-        terminal::out(&format!("{table}\n"));
+        terminal::tell(&format!("{table}\n"));
     }
     if summary.tally.held > 0 {
         summary.next.push("nightreel resolve ROW --made TASK_ID | --not-made | --drop".to_owned());
@@ -52,6 +52,6 @@ pub(in crate::cli) async fn status(args: &Status, global: &Global, settings: &Se
     if summary.tally.failed > 0 {
         summary.next.push("nightreel retry --all   (pays for another attempt at each)".to_owned());
     }
-    terminal::out(&summary.text());
+    terminal::tell(&summary.text());
     Ok(Exit::Done)
 }

@@ -146,6 +146,6 @@ fn tell(findings: &Findings, global: &Global) {
         text.push_str("a changed file is left alone: move it away and verify again to have its video back\n");
     }
     if !global.quiet || !missing.is_empty() || !changed.is_empty() {
-        terminal::out(&text);
+        terminal::tell(&text);
     }
 }

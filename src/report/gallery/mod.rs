@@ -8,14 +8,13 @@ mod place;
 mod record;
 mod row;
 
-use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::domain::{Currency, FailureCause, Job, Money, Price, State, Tally};
+use crate::domain::{FailureCause, Job, Price, State, Tally};
 use crate::store::{Batch, Filter, Pages, Spent, Store};
 
 use self::chosen::Chosen;
@@ -94,7 +93,7 @@ struct Pass<'a> {
     night: Night,
     times: Times,
     chosen: Chosen,
-    refunded: BTreeMap<Currency, Money>,
+    refunded: Vec<Price>,
 }
 
 impl<'a> Pass<'a> {
@@ -105,7 +104,7 @@ impl<'a> Pass<'a> {
         let mut json = BufWriter::new(tempfile::tempfile()?);
         json.write_all(b"{\"rows\":[")?;
         let (night, times, chosen) = (Night::default(), Times::default(), Chosen::new(MOST_SHOWN));
-        let (tally, refunded) = (Tally::default(), BTreeMap::new());
+        let (tally, refunded) = (Tally::default(), Vec::new());
         Ok(Self { own, csv, json, tally, night, times, chosen, refunded })
     }
 
@@ -120,7 +119,7 @@ impl<'a> Pass<'a> {
         self.times.count(&job);
         let price = job.attempt.as_ref().and_then(|attempt| attempt.price.as_ref());
         if let (State::Failed { cause: FailureCause::TaskFailed { .. } }, Some(price)) = (&job.state, price) {
-            *self.refunded.entry(price.currency.clone()).or_default() += price.amount;
+            self.refunded = Price::sums(self.refunded.iter().chain([price]));
         }
         self.chosen.offer(job);
         Ok(())
@@ -137,14 +136,13 @@ impl<'a> Pass<'a> {
         let jobs = self.chosen.in_order();
         let mut words = Words::default();
         let rows: Vec<row::Row<'_>> = jobs.iter().map(|job| row::Row::of(job, batches, place, &mut words)).collect();
-        let refunded = self.refunded.into_iter().map(|(currency, amount)| Price { amount, currency });
         let facts = Facts {
             generated: at.as_millisecond(),
             version: env!("CARGO_PKG_VERSION"),
             batches: batches.iter().map(|batch| row::OfBatch::of(batch, place)).collect(),
             tally: self.tally,
             spent,
-            perhaps_refunded: refunded.collect(),
+            perhaps_refunded: self.refunded,
             hours: self.night.hours(),
             times: self.times.scenes(),
             words: &words,

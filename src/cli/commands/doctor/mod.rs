@@ -55,9 +55,9 @@ pub(in crate::cli) async fn doctor(
     if global.json {
         terminal::json(&report.json());
     } else if global.quiet {
-        terminal::out(&report.text(Mark::Bad, Paint::of_terminal()));
+        terminal::tell(&report.text(Mark::Bad, Paint::of_terminal()));
     } else {
-        terminal::out(&format!("{}{}\n", report.text(Mark::Good, Paint::of_terminal()), report.closing()));
+        terminal::tell(&format!("{}{}\n", report.text(Mark::Good, Paint::of_terminal()), report.closing()));
     }
     Ok(exit)
 }

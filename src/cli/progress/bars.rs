@@ -64,10 +64,12 @@ impl Bars {
             (&self.made, made, words::troubles(standing, narrow)),
             (&self.collected, collected, words::fetched(standing)),
         ];
+        // Bars of one length can be compared.
+        let width = stages.iter().map(|(_, _, message)| message.chars().count()).max().unwrap_or(0);
         for (bar, count, message) in stages {
             bar.set_length(tally.rows);
             bar.set_position(count);
-            bar.set_message(message);
+            bar.set_message(format!("{message:<width$}"));
         }
         self.money.set_message(said.money(standing));
         self.time.set_message(said.time(standing, narrow, now));

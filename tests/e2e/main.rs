@@ -12,6 +12,7 @@ mod dashboard;
 mod doctor;
 mod gateways;
 mod help;
+mod install;
 mod killed;
 mod limits;
 mod logging;

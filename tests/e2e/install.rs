@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::support::{KEY, QUICK, Ran, World, files};
+use crate::support::{KEY, QUICK, Ran, World, files, is_rust};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -88,7 +88,7 @@ fn the_image_is_built_from_what_is_there_and_keeps_ledger_and_videos_in_one_volu
         assert!(!is_given(&ignored, kept), "{kept} would be given to the build");
     }
     // What the code takes in must be among what is copied.
-    for source in files(&root().join("src")).iter().filter(|name| name.ends_with(".rs")) {
+    for source in files(&root().join("src")).iter().filter(|name| is_rust(name)) {
         let path = root().join("src").join(source);
         for part in fs::read_to_string(&path).unwrap().split("include_").skip(1) {
             let Some((_, rest)) = part.split_once("!(\"").filter(|(kind, _)| ["str", "bytes"].contains(kind)) else {

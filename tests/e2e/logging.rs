@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::callbacks::hook;
 use crate::page::ask;
-use crate::support::{Ran, World, files};
+use crate::support::{Ran, World, files, is_rust};
 
 /// The fields that README lists: of every line, and all.
 fn documented() -> (BTreeSet<String>, BTreeSet<String>) {
@@ -120,7 +120,7 @@ fn no_statement_logs_a_field_that_is_not_documented() {
     let (always, all) = documented();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut used = BTreeSet::new();
-    for file in files(&source).iter().filter(|name| name.ends_with(".rs")) {
+    for file in files(&source).iter().filter(|name| is_rust(name)) {
         let text = fs::read_to_string(source.join(file)).unwrap();
         for level in ["trace", "debug", "info", "warn", "error"] {
             for (at, found) in text.match_indices(&format!("tracing::{level}!(")) {

@@ -16,7 +16,7 @@ const LEVELS: [&[&str]; 7] = [
 ];
 
 /// Which crate may appear where.
-const CRATES: [(&str, &[&str]); 14] = [
+const CRATES: [(&str, &[&str]); 16] = [
     ("csv", &["catalogue/", "manifest/", "report/", "scan/"]),
     ("clap", &["cli/"]),
     ("comfy_table", &["cli/", "report/"]),
@@ -26,6 +26,8 @@ const CRATES: [(&str, &[&str]); 14] = [
     ("ring", &["gateway/", "serve/", "simulator/"]),
     ("rusqlite", &["store/sqlite"]),
     ("axum", &["serve/", "simulator/"]),
+    ("hyper", &["serve/"]),
+    ("hyper_util", &["serve/"]),
     ("tracing_subscriber", &["cli/"]),
     ("indicatif", &["cli/"]),
     ("toml", &["config/"]),

@@ -81,6 +81,17 @@ impl Failure {
     }
 }
 
+/// Where a manifest comes from, for whoever has none.
+pub(crate) const A_MANIFEST: &str =
+    "`nightreel scan PICTURES --scene SCENE --out MANIFEST` makes one of a folder of pictures";
+
+/// Whether all that is wrong is that there is no such file.
+fn is_missing(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |cause| (*cause).source())
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == std::io::ErrorKind::NotFound)
+}
+
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = String> + 'a {
     std::iter::successors(error.source(), |cause: &&'a (dyn Error + 'static)| (*cause).source())
         .map(ToString::to_string)
@@ -104,7 +115,10 @@ impl From<OpenError> for Failure {
             OpenError::NetworkFilesystem { .. } => {
                 Self::new(Exit::Usage, error).hint("name a place on a local disk with --state PATH")
             }
-            OpenError::Unusable { .. } | OpenError::Engine { .. } => Self::new(Exit::Unwritable, error),
+            OpenError::Unusable { .. } => {
+                Self::new(Exit::Unwritable, error).hint("name a place that you can write with --state PATH")
+            }
+            OpenError::Engine { .. } => Self::new(Exit::Unwritable, error),
         }
     }
 }
@@ -134,7 +148,9 @@ impl From<SurveyError> for Failure {
     fn from(error: SurveyError) -> Self {
         match error {
             SurveyError::Store(store) => store.into(),
-            usage @ (SurveyError::Manifest(_) | SurveyError::Template(_)) => Self::new(Exit::Usage, usage),
+            SurveyError::Manifest(_) if is_missing(&error) => Self::new(Exit::Usage, error).hint(A_MANIFEST),
+            SurveyError::Manifest(_) => Self::new(Exit::Usage, error),
+            SurveyError::Template(_) => Self::new(Exit::Usage, error).hint("such as --name '{scene}/{id}.mp4'"),
             SurveyError::Scratch(_) => {
                 Self::new(Exit::Unwritable, error).hint("make room where temporary files go (TMPDIR)")
             }
@@ -192,7 +208,13 @@ impl From<HookError> for Failure {
 
 impl From<SinkError> for Failure {
     fn from(error: SinkError) -> Self {
-        Self::new(Exit::Unwritable, error)
+        let hint = match &error {
+            SinkError::Full => "make room, then run the same command again: nothing is paid for twice",
+            SinkError::Unwritable { .. } | SinkError::NotAVideo { .. } => {
+                "name a folder that you can write with --out DIR"
+            }
+        };
+        Self::new(Exit::Unwritable, error).hint(hint)
     }
 }
 
@@ -227,7 +249,9 @@ impl From<CopyError> for Failure {
                 .hint("end what reads it; a -wal file whose ledger is gone belongs beside that ledger: move it away"),
             CopyError::Damaged { .. } => Self::new(Exit::Usage, error)
                 .hint("export it once more where it came from, and compare the sha256 after it was carried over"),
-            CopyError::Unusable { .. } => Self::new(Exit::Unwritable, error),
+            CopyError::Unusable { .. } if is_missing(&error) => Self::new(Exit::Usage, error)
+                .hint("name a file that `nightreel export FILE` wrote, in a folder that is there"),
+            CopyError::Unusable { .. } => Self::new(Exit::Unwritable, error).hint("name a file that you can write"),
         }
     }
 }

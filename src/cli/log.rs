@@ -1,4 +1,7 @@
 //! Logs: to standard error, as text or JSON, filtered by `RUST_LOG` (default: warnings).
+//!
+//! The names of the fields of a JSON line are part of what nightreel promises: README lists them, and a test holds every
+//! statement that logs, and a night's lines, to that list.
 
 use std::io::IsTerminal;
 

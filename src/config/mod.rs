@@ -104,6 +104,9 @@ impl ConfigError {
                 Some("unset one: NIGHTREEL_API_KEY, or NIGHTREEL_ACCESS_KEY and NIGHTREEL_SECRET_KEY".to_owned())
             }
             Self::HalfAPair { .. } => Some("set both, or use an API key, which needs no second half".to_owned()),
+            Self::Layer(LayerError::Unreadable { path, source }) if source.kind() == std::io::ErrorKind::NotFound => {
+                Some(format!("`nightreel init --config {}` writes one", path.display()))
+            }
             Self::Layer(_)
             | Self::Value { .. }
             | Self::Hidden { .. }

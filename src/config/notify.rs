@@ -12,12 +12,7 @@ const ADDRESSES: [&str; 2] = ["NIGHTREEL_NOTIFY_URL", "NIGHTREEL_NOTIFY_PING"];
 /// Settles the table; what cannot be settled has its default.
 pub(super) fn settle(find: &Find<'_>, accounts: &[AccountSettings], unsettled: &mut Vec<Unsettled>) -> Settings {
     let default = Settings::default();
-    let kind = |text: &str| match text {
-        "json" => Some(Kind::Json),
-        "slack" => Some(Kind::Slack),
-        "ntfy" => Some(Kind::Ntfy),
-        _ => None,
-    };
+    let kind = |text: &str| Kind::ALL.into_iter().find(|kind| kind.word() == text);
     let named = |word: &str| Occasion::ALL.into_iter().find(|occasion| occasion.word() == word.trim());
     let on = |text: &str| text.split(',').map(named).collect::<Option<Vec<_>>>();
     let sources = accounts.iter().map(|account| &account.sources);

@@ -10,6 +10,7 @@ pub mod fal;
 pub mod http;
 pub mod kling;
 mod preset;
+pub mod published;
 mod rest;
 #[cfg(test)]
 pub mod scripted;

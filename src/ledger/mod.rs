@@ -57,9 +57,10 @@ impl Ledger {
         let now = self.clock.now();
         let at = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
         let next = job.apply(&event, at).map_err(|source| RecordError::Illegal { label: job.label.clone(), source })?;
+        let name = event.name();
         let change = Change { expected_version: job.version, job: next.clone(), event, at };
         self.store.commit(change).await?;
-        tracing::debug!(job = %job.id, label = %job.label, "recorded");
+        tracing::debug!(job = job.id.0, row = %job.label, event = name, state = next.state.code().word(), "recorded");
         Ok(next)
     }
 }

@@ -4,6 +4,7 @@
 //! Addresses are secrets here, path and all: whoever knows one can write to it. Only their host is ever shown.
 
 mod command;
+mod examine;
 mod post;
 
 use std::fmt;
@@ -16,6 +17,8 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::pace::Clock;
 
 use post::Body;
+
+pub use examine::{Examined, examine, rehearse};
 
 /// How long one notification may take, a second try included.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -87,6 +90,11 @@ impl Address {
         }
         Some(url)
     }
+
+    /// All of it that may be shown.
+    fn host(&self) -> String {
+        self.url(None).and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+    }
 }
 
 /// What a webhook understands.
@@ -100,6 +108,21 @@ pub enum Kind {
     Ntfy,
 }
 
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Json, Self::Slack, Self::Ntfy];
+
+    /// Its name.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Slack => "slack",
+            Self::Ntfy => "ntfy",
+        }
+    }
+}
+
 /// Something that people may want to be told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
@@ -109,10 +132,12 @@ pub enum Occasion {
     Pause,
     /// A scene or an account was paused because too many of its rows failed.
     Failures,
+    /// Somebody wants to know whether it arrives. Told whenever it is asked for, and so not among those that are chosen.
+    Test,
 }
 
 impl Occasion {
-    /// All of them.
+    /// All that can be chosen.
     pub const ALL: [Self; 3] = [Self::End, Self::Pause, Self::Failures];
 
     /// Its name.
@@ -122,6 +147,7 @@ impl Occasion {
             Self::End => "end",
             Self::Pause => "pause",
             Self::Failures => "failures",
+            Self::Test => "test",
         }
     }
 }
@@ -199,7 +225,7 @@ impl Notifier {
             Kind::Slack => Body::Json(serde_json::json!({
                 "text": text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"),
             })),
-            Kind::Ntfy if message.exit_code == Some(0) => {
+            Kind::Ntfy if message.exit_code == Some(0) || message.occasion == Occasion::Test => {
                 Body::Text { text, headers: &[("Title", "nightreel"), ("Tags", "white_check_mark")] }
             }
             Kind::Ntfy => {
@@ -211,7 +237,7 @@ impl Notifier {
 
     async fn post(&self, what: &str, address: &Address, part: Option<&str>, body: &Body) -> Option<String> {
         let url = address.url(part)?;
-        let host = url.host_str().unwrap_or_default().to_owned();
+        let host = address.host();
         let sent = self.clock.within(WITHIN, post::send(&self.clock, url, body)).await;
         let words = sent.unwrap_or_else(|| Err("it took too long".to_owned())).err()?;
         Some(format!("notify: the {what} at {host} was not told: {words}"))

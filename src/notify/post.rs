@@ -84,14 +84,17 @@ fn client(url: &Url) -> Result<Client, reqwest::Error> {
         .retry(reqwest::retry::never())
         .referer(false)
         .http1_only();
-    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let loopback =
-        host.parse::<std::net::IpAddr>().map_or_else(|_| host == "localhost", |address| address.is_loopback());
-    match (loopback, url.scheme()) {
+    match (is_loopback(url.host_str().unwrap_or_default()), url.scheme()) {
         // Without TLS no roots are needed.
         (true, "http") => builder.no_proxy().tls_certs_only([]),
         (true, _) => builder.no_proxy(),
         (false, _) => builder,
     }
     .build()
+}
+
+/// Whether a host is this very machine.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.parse::<std::net::IpAddr>().map_or_else(|_| bare == "localhost", |address| address.is_loopback())
 }

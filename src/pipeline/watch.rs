@@ -297,7 +297,7 @@ impl Stage {
         let tasks = match listed {
             Listed::Page(tasks) => tasks,
             Listed::Unclear { words, retry_after } => {
-                tracing::debug!(words, "the list gave no usable answer");
+                tracing::debug!(error = words, "the list gave no usable answer");
                 self.not_before = self.not_before.max(self.shared.after(retry_after.unwrap_or_default()));
                 return Ok(());
             }
@@ -364,7 +364,7 @@ impl Stage {
         if let Some(pause) = retry_after {
             self.not_before = self.not_before.max(self.shared.after(pause));
         }
-        tracing::debug!(label = %watched.job.label, words, "no usable answer about a task");
+        tracing::debug!(row = %watched.job.label, error = words, "no usable answer about a task");
         self.ask_again(id, Some(wait), words).await
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -12,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Ground, hook, page};
+use super::{Ground, LARGEST_BODY, hook, line, page};
 use crate::domain::Digest;
 
 /// The header that the page's own script sends with whatever changes something.
@@ -143,12 +144,30 @@ pub(super) async fn admit(State(ground): State<Arc<Ground>>, request: Request, n
     let mut answer = match refusal(&ground.door, &request) {
         Some((StatusCode::UNAUTHORIZED, _)) if request.uri().path() == "/" => page::ask_for_token(),
         Some(refusal) => refusal.into_response(),
-        None => next.run(request).await,
+        None => match whole(&ground, request).await {
+            Ok(request) => next.run(request).await,
+            Err(refused) => refused.into_response(),
+        },
     };
     for (name, value) in HEADERS {
         answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     answer
+}
+
+/// The request with its body read, so that nobody waits for one that does not come.
+async fn whole(ground: &Ground, request: Request) -> Result<Request, StatusCode> {
+    if reads(&request) {
+        return Ok(request);
+    }
+    let (parts, body) = request.into_parts();
+    let body = line::gather(&ground.clock, body, LARGEST_BODY, ground.patience).await?;
+    Ok(Request::from_parts(parts, Body::from(body)))
+}
+
+/// Whether it asks for something, and changes nothing.
+fn reads(request: &Request) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
 /// What every answer says to browsers.
@@ -178,7 +197,7 @@ fn refusal(door: &Door, request: &Request) -> Option<(StatusCode, &'static str)>
         // Whoever is behind a proxy is not on this machine.
         return Some((StatusCode::FORBIDDEN, "through a proxy, the dashboard needs a token\n"));
     }
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let reads = reads(request);
     if path == "/login" && !reads && !is_from_here(headers) {
         return Some((StatusCode::FORBIDDEN, "that did not come from this page\n"));
     }

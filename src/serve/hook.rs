@@ -11,9 +11,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -21,15 +19,14 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::Ground;
 use super::door::{same, unguessable};
+use super::{Ground, line};
 use crate::domain::{AccountName, Digest, TaskId};
+use crate::gateway::published::{Keys, PublishedKeys};
 use crate::gateway::webhook::{self, BadSignature};
 
 /// The largest body that is read, in bytes.
 const LARGEST: usize = 64 * 1024;
-/// How long a body may take to come.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Signed callbacks that are remembered, so that one that is played back is no news.
 const REMEMBERED: usize = 4096;
 /// Hexadecimal digits of a path: 128 bits.
@@ -64,12 +61,14 @@ pub enum HookError {
 }
 
 /// How an account's remote signs its callbacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Signature {
     /// As Standard Webhooks have it (Kling).
     Standard,
     /// As `WaveSpeed` does.
     WaveSpeed,
+    /// As fal does, which publishes its keys. While they cannot be fetched, callbacks are taken as unsigned.
+    Fal(Box<PublishedKeys>),
 }
 
 /// One account's ear.
@@ -191,15 +190,14 @@ pub(super) async fn hear(ground: &Ground, receiver: &Receiver, request: Request)
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     let (parts, body) = request.into_parts();
-    let body = match ground.clock.within(PATIENCE, to_bytes(body, LARGEST)).await {
-        Some(Ok(body)) => body,
-        Some(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
-        None => return StatusCode::REQUEST_TIMEOUT.into_response(),
+    let body = match line::gather(&ground.clock, body, LARGEST, ground.patience).await {
+        Ok(body) => body,
+        Err(refused) => return refused.into_response(),
     };
-    match receiver.verify(&parts.headers, &body, ground.clock.now()) {
-        Err(bad) => {
+    match receiver.verify(&parts.headers, &body, ground.clock.now()).await {
+        Err(error) => {
             hooks.counts.refused.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(account = %receiver.account, %bad, "a callback was refused");
+            tracing::warn!(account = %receiver.account, %error, "a callback was refused");
             return StatusCode::UNAUTHORIZED.into_response();
         }
         Ok(Some(id)) if !hooks.is_news(id) => {
@@ -221,15 +219,37 @@ pub(super) async fn hear(ground: &Ground, receiver: &Receiver, request: Request)
 
 impl Receiver {
     /// Whether a callback is signed as it must be; with what it is called, where it is signed.
-    fn verify<'a>(&self, headers: &'a HeaderMap, body: &[u8], now: Timestamp) -> Result<Option<&'a str>, BadSignature> {
+    async fn verify<'a>(
+        &self,
+        headers: &'a HeaderMap,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Option<&'a str>, BadSignature> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if let Signature::Fal(published) = &self.signature {
+            let (id, user) = (text("x-fal-webhook-request-id"), text("x-fal-webhook-user-id"));
+            let (at, signature) = (text("x-fal-webhook-timestamp"), text("x-fal-webhook-signature"));
+            let holds = |keys: &Keys| webhook::verify_fal(keys, id, user, at, signature, body, now);
+            let Some(keys) = published.now().await else { return Ok(None) };
+            match holds(&keys) {
+                // Perhaps another key has taken the place of those that were known.
+                Err(BadSignature::Unsigned) => match published.anew().await {
+                    Some(newer) if newer != keys => holds(&newer)?,
+                    Some(_) | None => return Err(BadSignature::Unsigned),
+                },
+                checked => checked?,
+            }
+            return Ok(Some(id));
+        }
         if self.secrets.is_empty() {
             return Ok(None);
         }
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let (id, at, signature) = (text("webhook-id"), text("webhook-timestamp"), text("webhook-signature"));
         match self.signature {
-            Signature::Standard => webhook::verify_standard(&self.secrets, id, at, signature, body, now)?,
             Signature::WaveSpeed => webhook::verify_wavespeed(&self.secrets, id, at, signature, body, now)?,
+            Signature::Standard | Signature::Fal(_) => {
+                webhook::verify_standard(&self.secrets, id, at, signature, body, now)?;
+            }
         }
         Ok(Some(id))
     }
@@ -298,8 +318,8 @@ mod tests {
         assert_eq!(made.expose_secret(), key(&ledger).unwrap().expose_secret());
     }
 
-    #[test]
-    fn the_published_vector_is_heard_once_and_not_under_another_secret() {
+    #[tokio::test]
+    async fn the_published_vector_is_heard_once_and_not_under_another_secret() {
         let folder = tempfile::tempdir().unwrap();
         let secret = "whsec_dGVzdHNlY3JldHRlc3RzZWNyZXR0ZXN0c2VjcmV0MTI=";
         let body = r#"{"id":"1234567890","status":"succeeded","message":"","create_time":1781080778802,"update_time":1781080794151}"#;
@@ -311,16 +331,16 @@ mod tests {
         .into_iter()
         .map(|(name, value)| (axum::http::HeaderName::from_static(name), value.parse().unwrap()))
         .collect();
-        let check = |secret: &str, headers: &HeaderMap, at: i64| {
+        let check = async |secret: &str, headers: &HeaderMap, at: i64| {
             let hooks = hooks(&folder.path().join("l"), &[secret]);
             let now = Timestamp::from_second(at).unwrap();
-            let verified = hooks.receivers[0].verify(headers, body.as_bytes(), now);
+            let verified = hooks.receivers[0].verify(headers, body.as_bytes(), now).await;
             verified.map(|id| id.map(|id| (hooks.is_news(id), hooks.is_news(id))))
         };
-        assert_eq!(check(secret, &headers, 1_781_080_800), Ok(Some((true, false))));
-        assert_eq!(check(secret, &headers, 1_781_081_800), Err(BadSignature::Stale));
-        assert_eq!(check("whsec_b3RoZXI=", &headers, 1_781_080_800), Err(BadSignature::Unsigned));
-        assert!(check(secret, &HeaderMap::new(), 1_781_080_800).is_err());
+        assert_eq!(check(secret, &headers, 1_781_080_800).await, Ok(Some((true, false))));
+        assert_eq!(check(secret, &headers, 1_781_081_800).await, Err(BadSignature::Stale));
+        assert_eq!(check("whsec_b3RoZXI=", &headers, 1_781_080_800).await, Err(BadSignature::Unsigned));
+        assert!(check(secret, &HeaderMap::new(), 1_781_080_800).await.is_err());
         assert_eq!(named(body.as_bytes()), [TaskId::new("1234567890").unwrap()]);
     }
 

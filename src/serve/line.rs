@@ -1,71 +1,80 @@
-//! The listener, with a bound on how many connections are open: a flood costs no more than the visitors' patience.
+//! The connections, with bounds on how many are open and on how long each may take to say what it wants: neither a flood nor
+//! a visitor who dribbles costs more than the other visitors' patience.
 
-use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::time::Duration;
 
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::StatusCode;
 use axum::serve::Listener;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::pace::Clock;
 
 /// Connections that are open at the same time.
 const MOST: usize = 256;
+/// How long the head of a request may take to come whole, and how long a connection may be open without one.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A listener that lets so many in.
-#[derive(Debug)]
-pub(super) struct Line {
-    listener: TcpListener,
-    places: Arc<Semaphore>,
+/// Answers all who come, until `stop`; then what is being answered is still answered. Who has not said within `patience` what
+/// it wants is cut off.
+pub(super) async fn serve(mut listener: TcpListener, router: Router, patience: Duration, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(MOST));
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, place) = tokio::select! {
+            come = next(&mut listener, &places) => come,
+            () = stop.cancelled() => break,
+            // Those that ended are forgotten.
+            Some(_) = connections.join_next() => continue,
+        };
+        let (router, stop) = (router.clone(), stop.clone());
+        connections.spawn(async move {
+            answer(stream, router, patience, stop).await;
+            drop(place);
+        });
+    }
+    while connections.join_next().await.is_some() {}
 }
 
-impl Line {
-    pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(MOST)) }
+/// Who comes next, with a place.
+async fn next(listener: &mut TcpListener, places: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // The semaphore is never closed.
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    let (stream, _) = Listener::accept(listener).await;
+    (stream, place)
+}
+
+async fn answer(stream: TcpStream, router: Router, patience: Duration, stop: CancellationToken) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::trace!(%error, "a visitor's connection ended");
     }
 }
 
-/// A connection, and its place.
-#[derive(Debug)]
-pub(super) struct Connection {
-    stream: TcpStream,
-    _place: Option<OwnedSemaphorePermit>,
-}
-
-impl Listener for Line {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        // The semaphore is never closed.
-        let place = Arc::clone(&self.places).acquire_owned().await.ok();
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Connection { stream, _place: place }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.listener.local_addr()
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+/// A body that must come whole, within `patience`; else what is said instead.
+pub(super) async fn gather(clock: &Clock, body: Body, largest: usize, patience: Duration) -> Result<Bytes, StatusCode> {
+    match clock.within(patience, to_bytes(body, largest)).await {
+        Some(Ok(body)) => Ok(body),
+        Some(Err(_)) => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        None => Err(StatusCode::REQUEST_TIMEOUT),
     }
 }

@@ -88,7 +88,7 @@ pub(super) async fn gather(ground: Arc<Ground>) {
         if ground.live.told.receiver_count() > 0 {
             match look(&ground).await {
                 Ok(view) => drop(ground.live.told.send_replace(view)),
-                Err(words) => tracing::warn!(words, "the dashboard cannot read the ledger"),
+                Err(error) => tracing::warn!(error, "the dashboard cannot read the ledger"),
             }
         }
         let took = Duration::try_from(clock.now().duration_since(begun)).unwrap_or_default();

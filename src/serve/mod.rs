@@ -21,7 +21,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 use secrecy::{ExposeSecret, SecretString};
@@ -36,7 +35,6 @@ use crate::pipeline::Control;
 pub use hook::{HookError, Hooks, Receiver, Signature};
 
 use door::Door;
-use line::Line;
 use live::Live;
 
 /// The shortest token that is taken.
@@ -128,6 +126,7 @@ pub struct Bound {
     listener: TcpListener,
     address: SocketAddr,
     door: Door,
+    patience: Duration,
 }
 
 /// What all requests share.
@@ -137,6 +136,8 @@ struct Ground {
     live: Live,
     hooks: Option<Arc<Hooks>>,
     clock: Clock,
+    /// How long a visitor may take to say what it wants.
+    patience: Duration,
     stop: CancellationToken,
 }
 
@@ -153,7 +154,7 @@ impl Bound {
         let listener = TcpListener::bind(address).await.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
         let door = Door::new(address, token.as_ref(), names).ok_or(StartError::NoRandomness)?;
-        Ok(Self { listener, address, door })
+        Ok(Self { listener, address, door, patience: line::PATIENCE })
     }
 
     /// Where it is: with the port that was given, where any would do.
@@ -167,7 +168,9 @@ impl Bound {
     pub fn serve(self, desk: Desk, ledger: PathBuf, hooks: Option<Arc<Hooks>>, clock: Clock) -> Server {
         let stop = CancellationToken::new();
         let live = Live::new(ledger, clock.clone());
-        let ground = Arc::new(Ground { door: self.door, desk, live, hooks, clock: clock.clone(), stop: stop.clone() });
+        let patience = self.patience;
+        let ground = Ground { door: self.door, desk, live, hooks, clock: clock.clone(), patience, stop: stop.clone() };
+        let ground = Arc::new(ground);
         let router = Router::new()
             .route("/", get(page::dashboard))
             .route("/dashboard.css", get(page::style))
@@ -182,17 +185,10 @@ impl Bound {
             .route("/actions/resume", post(actions::resume))
             .route("/actions/drain", post(actions::drain))
             .route("/actions/resolve", post(actions::resolve))
-            .layer(DefaultBodyLimit::max(LARGEST_BODY))
             .layer(middleware::from_fn_with_state(Arc::clone(&ground), door::admit))
             .with_state(Arc::clone(&ground));
         let watching = tokio::spawn(live::gather(Arc::clone(&ground)));
-        let ended = stop.clone().cancelled_owned();
-        let serving = tokio::spawn(async move {
-            let served = axum::serve(Line::new(self.listener), router).with_graceful_shutdown(ended).await;
-            if let Err(error) = served {
-                tracing::warn!(%error, "the dashboard ended");
-            }
-        });
+        let serving = tokio::spawn(line::serve(self.listener, router, patience, stop));
         Server { ground, watching, serving, clock }
     }
 }
@@ -234,3 +230,6 @@ impl fmt::Debug for Desk {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

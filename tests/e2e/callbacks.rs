@@ -32,7 +32,7 @@ fn called(world: &World, gateway: &str, rows: usize, more: &[&str]) -> Served {
 }
 
 /// Where the only account is called: made from what lies beside the ledger.
-fn hook(world: &World, account: &str) -> String {
+pub(crate) fn hook(world: &World, account: &str) -> String {
     let key = std::fs::read_to_string(world.path("state/nightreel.db.callbacks")).unwrap();
     let mut digest = Sha256::new();
     for part in ["callback", key.trim(), account] {
@@ -129,4 +129,38 @@ fn where_a_secret_is_set_what_is_not_signed_is_refused() {
     assert!(text.contains("nightreel_callbacks_total{outcome=\"refused\"} 2\n"), "{text}");
     assert!(text.contains("nightreel_callbacks_total{outcome=\"heeded\"} 0\n"), "{text}");
     assert_eq!(run.view()["waiting"], 1);
+}
+
+#[test]
+fn what_fal_did_not_sign_is_refused_unless_its_keys_cannot_be_had() {
+    let world = World::new(&["--dialect", "fal", "--task-time", "1h"]);
+    let run = called(&world, "fal", 1, &[]);
+    let view = run.until("it waits", |view| view["waiting"] == 1);
+    let account = view["accounts"][0]["name"].as_str().unwrap();
+    let path = hook(&world, account);
+    let body = json!({ "request_id": world.tasks()[0]["task_id"], "status": "OK" }).to_string();
+    let forged = "00".repeat(64);
+    let headers = [
+        ("Host", "public.example"),
+        ("x-fal-webhook-request-id", "1"),
+        ("x-fal-webhook-user-id", "1"),
+        ("x-fal-webhook-timestamp", &jiff::Timestamp::now().as_second().to_string()),
+        ("x-fal-webhook-signature", &forged),
+    ];
+    assert_eq!(ask(&run.address, "POST", &path, &headers, &body).status, 401);
+    assert_eq!(ask(&run.address, "POST", &path, &headers[..1], &body).status, 401);
+    let text = run.get("/metrics").text();
+    assert!(text.contains("nightreel_callbacks_total{outcome=\"refused\"} 2\n"), "{text}");
+    drop(run);
+
+    // One that speaks as fal does, and publishes no key: the Kling dialect knows no such path.
+    let mut world = World::new(&["--dialect", "fal", "--task-time", "1h", "--world", "tasks.jsonl"]);
+    let run = called(&world, "fal", 1, &[]);
+    let view = run.until("it waits", |view| view["waiting"] == 1);
+    let account = view["accounts"][0]["name"].as_str().unwrap();
+    world.replace(&["--dialect", "kling", "--task-time", "1h", "--world", "tasks.jsonl"]);
+    assert_eq!(ask(&run.address, "POST", &hook(&world, account), &headers, &body).status, 204);
+    let text = run.get("/metrics").text();
+    assert!(text.contains("nightreel_callbacks_total{outcome=\"heeded\"} 1\n"), "{text}");
+    drop(run);
 }

@@ -221,3 +221,68 @@ fn one_who_never_answers_keeps_the_end_for_ten_seconds_at_the_most_and_a_signal_
     assert_eq!(stopped.wait().unwrap().code(), Some(5));
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
+
+/// An examination with this `[notify]` table. No address is shown.
+fn doctor(world: &World, notify: &str, more: &[&str]) -> Ran {
+    world.write("nightreel.toml", format!("[notify]\n{notify}\n"));
+    let mut ran = world.nightreel(&[&["doctor", "--gateway", "simulator"], more].concat());
+    assert!(!ran.out.contains(SECRET) && !ran.err.contains(SECRET), "{ran:?}");
+    // How wide its columns are depends on what else is told.
+    ran.out = ran.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    ran
+}
+
+#[test]
+fn doctor_looks_at_whom_a_run_would_tell_and_tells_nobody_unless_asked() {
+    let (world, listener) = (World::new(&[]), Listener::new());
+    let told = world.path("told");
+    let notify = format!(
+        "url = \"{0}/{SECRET}\"\nping = \"{0}/ping-{SECRET}\"\non = \"pause\"\n\
+         command = 'printf \"%s %s%s\" \"$NIGHTREEL_EVENT\" \"$NIGHTREEL_SUMMARY\" \"$NIGHTREEL_API_KEY\" > {1}'",
+        listener.url,
+        told.display(),
+    );
+    let silent = doctor(&world, &notify, &[]).exits(0);
+    for words in ["webhook json to 127.0.0.1, of pause", "ping 127.0.0.1, of every start", "command printf, of pause"] {
+        assert!(silent.out.contains(words), "{words}\n{}", silent.out);
+    }
+    assert!(listener.all().is_empty() && !told.exists(), "somebody was told");
+
+    let tested = doctor(&world, &notify, &["--notify"]).exits(0);
+    assert_eq!(tested.out.matches("the test was taken").count(), 3, "{}", tested.out);
+    let heard = listener.all();
+    let paths: Vec<&str> = heard.iter().map(|told| told.path.as_str()).collect();
+    assert!(paths.len() == 2 && paths.contains(&format!("/ping-{SECRET}/log").as_str()), "{paths:?}");
+    let message = heard.iter().find(|told| !told.path.contains("/ping-")).unwrap().json();
+    assert_eq!((&message["event"], &message["exit_code"]), (&"test".into(), &Value::Null));
+    assert!(heard.iter().all(|told| told.body.contains("this is a test; no run started or ended")), "{heard:?}");
+    assert_eq!(fs::read_to_string(told).unwrap(), "test nightreel doctor: this is a test; no run started or ended");
+    assert!(!world.path("state").exists(), "something was made");
+}
+
+#[test]
+fn doctor_says_who_would_not_hear_and_a_test_that_fails_is_a_problem() {
+    let world = World::new(&[]);
+    let says = |ran: &Ran, parts: &[&str]| {
+        for part in parts {
+            assert!(ran.out.contains(part), "{part}\n{}", ran.out);
+        }
+    };
+    // Nobody who does not hear keeps a run from its work.
+    let gone = doctor(&world, "command = \"tell-nobody-at-all me\"", &[]).exits(0);
+    says(&gone, &["note command no tell-nobody-at-all is in the PATH", "do: put `command` in [notify] right"]);
+    let open = doctor(&world, &format!("url = \"http://hooks.slack.com/{SECRET}\""), &[]).exits(0);
+    says(&open, &["no https:// one", "hooks.slack.com does not understand kind \"json\"", "do: kind = \"slack\""]);
+    let wrong = doctor(&world, &format!("url = \"{SECRET}\""), &[]).exits(2);
+    says(&wrong, &["BAD", "notify.url", "begins with http:// or https://"]);
+
+    says(&doctor(&world, "", &["--notify"]).exits(2), &["BAD", "there is nobody who could be told", "do: [notify]"]);
+    let refusing = Listener::answering("404 Not Found");
+    let notify = format!("url = \"{0}/{SECRET}\"\nping = \"{0}/p\"\ncommand = \"exit 3\"", refusing.url);
+    let refused = doctor(&world, &notify, &["--notify"]).exits(2);
+    says(
+        &refused,
+        &["the webhook at 127.0.0.1 was not told: it answered 404", "the ping at 127.0.0.1", "do: look the address up"],
+    );
+    says(&refused, &["the command failed: exit status: 3", "3 problems"]);
+}

@@ -313,3 +313,8 @@ pub(crate) fn files(folder: &Path) -> Vec<String> {
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// Whether a file is source text of this project.
+pub(crate) fn is_rust(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|end| end == "rs")
+}

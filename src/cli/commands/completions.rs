@@ -25,12 +25,10 @@ pub(in crate::cli) fn man(args: &Man, global: &Global) -> Result<Exit, Failure> 
     command.build();
     let mut pages = Vec::new();
     for page in std::iter::once(&command).chain(command.get_subcommands().filter(|verb| !verb.is_hide_set())) {
-        let name = page.get_display_name().unwrap_or_else(|| page.get_name()).to_owned();
         let source = format!("nightreel {}", env!("CARGO_PKG_VERSION"));
         let page =
             clap_mangen::Man::new(page.clone().version(env!("CARGO_PKG_VERSION"))).source(source).manual("nightreel");
         pages.push(page.generate_to(&args.dir).map_err(unwritable)?.display().to_string());
-        tracing::debug!(name, "manual page written");
     }
     if global.json {
         terminal::json(&json!({ "pages": pages }));

@@ -212,11 +212,12 @@ impl From<ScanError> for Failure {
     fn from(error: ScanError) -> Self {
         match &error {
             ScanError::Unwritable { .. } => Self::new(Exit::Unwritable, error).hint("make room, or name another --fix"),
+            ScanError::Missing { .. } => Self::new(Exit::Usage, error).hint("name the folder that the pictures are in"),
             ScanError::AmongCopies { .. } => Self::new(Exit::Usage, error).hint("name another folder with --fix"),
             ScanError::NothingMatches { .. } => {
                 Self::new(Exit::Usage, error).hint("patterns have * ? [a-z] and ** for any folders; capitals count")
             }
-            ScanError::Missing { .. } | ScanError::Unreadable { .. } => Self::new(Exit::Usage, error),
+            ScanError::Unreadable { .. } => Self::new(Exit::Usage, error),
         }
     }
 }

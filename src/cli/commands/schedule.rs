@@ -11,7 +11,7 @@ use crate::pace::TimeOfDay;
 
 use super::super::args::{Global, Schedule};
 use super::super::exit::Exit;
-use super::super::failure::Failure;
+use super::super::failure::{A_MANIFEST, Failure};
 use super::super::{terminal, wiring};
 
 /// Exit codes of runs that did what they could, and told what is left. Those of a run that did not: usage (2), another run that
@@ -53,7 +53,8 @@ pub(in crate::cli) fn schedule(args: &Schedule, global: &Global, settings: &Sett
         return Err(Failure::new(Exit::Usage, "which manifest?").hint("nightreel schedule MANIFEST --gateway kling"));
     };
     if !manifest.is_file() {
-        return Err(Failure::new(Exit::Usage, format!("{}: there is no such manifest", manifest.display())));
+        let words = format!("{}: there is no such manifest", manifest.display());
+        return Err(Failure::new(Exit::Usage, words).hint(A_MANIFEST));
     }
     let at = match &args.at {
         Some(text) => text.parse().map_err(|_| {

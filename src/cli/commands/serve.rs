@@ -7,6 +7,8 @@ use serde_json::json;
 
 use crate::config::{AccountSettings, DashboardSettings, Settings};
 use crate::domain::Price;
+use crate::gateway::Preset;
+use crate::gateway::published::PublishedKeys;
 use crate::pace::Clock;
 use crate::pipeline::Control;
 use crate::serve::{self, Bound, Desk, Hooks, Server, Signature};
@@ -44,7 +46,11 @@ pub(super) struct Shown {
 
 impl Shown {
     /// Takes the place that the settings name, where they name one, and tells the accounts where to have themselves called.
-    pub(super) async fn prepare(settings: &Settings, remotes: &mut Remotes) -> Result<Option<Self>, Failure> {
+    pub(super) async fn prepare(
+        settings: &Settings,
+        remotes: &mut Remotes,
+        clock: &Clock,
+    ) -> Result<Option<Self>, Failure> {
         let dashboard = &settings.dashboard;
         let Some(address) =
             dashboard.address.or_else(|| dashboard.callback_url.is_some().then_some(DashboardSettings::ADDRESS))
@@ -53,7 +59,7 @@ impl Shown {
         };
         let bound = take(dashboard, address).await?;
         let hooks = match &dashboard.callback_url {
-            Some(base) => Some(hooks(settings, base, remotes)?),
+            Some(base) => Some(hooks(settings, base, remotes, clock)?),
             None => None,
         };
         Ok(Some(Self { bound, hooks }))
@@ -76,16 +82,17 @@ impl Shown {
 }
 
 /// Where each account is called back, of which it is told.
-fn hooks(settings: &Settings, base: &str, remotes: &mut Remotes) -> Result<Arc<Hooks>, Failure> {
+fn hooks(settings: &Settings, base: &str, remotes: &mut Remotes, clock: &Clock) -> Result<Arc<Hooks>, Failure> {
     let mut accounts = Vec::new();
     for lane in &remotes.lanes {
         // Only one that stands alone may have no name of its own.
         let named = |account: &&AccountSettings| account.name.as_ref().is_none_or(|name| *name == lane.account.name);
         let account = settings.accounts.iter().find(named);
-        let signature = if lane.account.gateway == crate::gateway::Preset::WaveSpeed.word() {
-            Signature::WaveSpeed
-        } else {
-            Signature::Standard
+        let signature = match lane.account.gateway.parse() {
+            Ok(Preset::WaveSpeed) => Signature::WaveSpeed,
+            Ok(Preset::Fal) => PublishedKeys::of_fal(&lane.account.base_url, clock.clone())
+                .map_or(Signature::Standard, |keys| Signature::Fal(Box::new(keys))),
+            Ok(_) | Err(_) => Signature::Standard,
         };
         let secret = account.map(|account| account.sources.webhook_secret()).transpose()?.flatten();
         accounts.push((lane.account.name.clone(), signature, secret.into_iter().collect()));

@@ -78,7 +78,7 @@ pub(super) async fn drive(
     for (account, pause) in &remotes.unusable {
         terminal::err(&format!("account {account} cannot be used: {}; the others go on\n", pause.words));
     }
-    let shown = Shown::prepare(settings, &mut remotes).await?;
+    let shown = Shown::prepare(settings, &mut remotes, &opened.clock).await?;
     let wanted = pipeline::Settings {
         lanes: remotes.lanes.clone(),
         settle_after: settings.settle_after,

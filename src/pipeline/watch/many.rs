@@ -47,7 +47,7 @@ impl Stage {
         match listed {
             Listed::Page(tasks) => self.take_observations(tasks).await,
             Listed::Unclear { words, retry_after } => {
-                tracing::debug!(words, "several tasks cannot be asked for at once");
+                tracing::debug!(error = words, "several tasks cannot be asked for at once");
                 // Only a pause that was asked for is no reason to give the short way up.
                 self.one_by_one = retry_after.is_none();
                 self.not_before = self.not_before.max(self.shared.after(retry_after.unwrap_or_default()));

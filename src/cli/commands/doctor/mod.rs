@@ -4,6 +4,7 @@
 mod account;
 mod finding;
 mod machine;
+mod notify;
 mod remote;
 mod work;
 
@@ -36,6 +37,7 @@ pub(in crate::cli) async fn doctor(
     let mut about_manifest = Findings::new(About::Manifest);
     let mut about_machine = Findings::new(About::Machine);
     unusable(unsettled, &mut about_settings);
+    notify::examine(&settings.notify, args.notify, &clock, &mut about_settings).await;
     let work = Work::of(args.manifest.as_deref(), settings, &mut about_manifest, &mut about_machine).await;
     machine::examine(settings, &work, clock.now(), &mut about_machine);
     let store = work.store.as_deref();

@@ -300,6 +300,12 @@ fn a_job_that_is_set_up_as_its_readme_says_makes_its_night() {
     words.extend(init.split(' '));
     words.extend(["--base-url", &world.base_url]);
     world.nightreel(&words).exits(0);
+    // Only its owner can read it: it must be given to whom the job runs as, and so must the rest.
+    assert_eq!(fs::metadata(&here).unwrap().permissions().mode() & 0o777, 0o600);
+    let user = only(&service, "User");
+    for given in [format!("sudo chown {user}: {config}"), format!("sudo chown -R {user}: {}", home.display())] {
+        assert!(readme.lines().any(|line| line.trim() == given), "{given}");
+    }
 
     fs::rename(world.manifest("m.csv", 3), world.path("wedding.csv")).unwrap();
     let command = only(&service, "ExecStart").replace(config, here.to_str().unwrap());

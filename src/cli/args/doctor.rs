@@ -12,7 +12,7 @@ use crate::config::Key;
 pub(crate) struct Doctor {
     /// The manifest (CSV) that is to be run: its rows count as videos to be made
     pub(crate) manifest: Option<PathBuf>,
-    /// Send a test to everybody in [notify]: webhook, ping (to its /log, which tells of no run) and command
+    /// Send a test to everybody in `[notify]`: webhook, ping (to its /log, which tells of no run) and command
     #[arg(long)]
     pub(crate) notify: bool,
     #[command(flatten)]

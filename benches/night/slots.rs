@@ -27,7 +27,7 @@ fn night(name: &str, gateway: &str, flags: &[&str]) {
     let (tasks, stats) = (remote.tasks(), remote.stats());
     let asked = Remote::count(&stats, &["status_requests", "list_requests", "task_pages"]);
     let refused = Remote::count(&stats, &["refused_parallel", "refused_rate"]);
-    assert!(stats["peak_parallel"].as_u64().unwrap() as usize <= LIMIT);
+    assert!(Remote::count(&stats, &["peak_parallel"]) <= LIMIT as u64);
     rig::line(&[
         name.to_owned(),
         format!("{:.3}", used(&tasks)),

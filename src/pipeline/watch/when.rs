@@ -12,8 +12,10 @@ use crate::pace::soonest;
 /// The share of the slots that may have come free unnoticed before all tasks are asked about: half of it is what is lost
 /// by asking only now and then.
 const UNNOTICED: f64 = 0.05;
-/// So much of a slot is waited for at least, however few there are.
+/// So many slots at least, however few there are, and at most, however many: about a question for each task where there
+/// are many.
 const LEAST_UNNOTICED: f64 = 0.22;
+const MOST_UNNOTICED: f64 = 1.5;
 /// The longest wait: a task that fails at once should not keep its slot.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -49,7 +51,7 @@ impl Stage {
         let min_poll = self.lane().settings.min_poll;
         let soon = asked_at.and_then(|at| at.checked_add(min_poll).ok()).unwrap_or(now).max(self.first_at);
         let least = Duration::try_from(soon.duration_since(now)).unwrap_or_default();
-        let enough = (ages.len() as f64 * UNNOTICED).max(LEAST_UNNOTICED);
+        let enough = (ages.len() as f64 * UNNOTICED).clamp(LEAST_UNNOTICED, MOST_UNNOTICED);
         let wait = {
             let expectation = self.lane().expectation();
             let unnoticed =

@@ -11,6 +11,8 @@ FROM rust:1.95-slim-trixie AS build
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
+# Cargo looks whether they are there.
+COPY benches ./benches
 # The caches speed up the next build and are no part of any image.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
     cargo build --release --locked --bin nightreel \

@@ -47,6 +47,12 @@ fn is_given(dockerignore: &str, path: &str) -> bool {
     given
 }
 
+/// Whether an instruction copies this, or a folder around it, out of the project.
+fn copied_from_here(all: &[(String, String)], place: &str) -> bool {
+    let copies = all.iter().filter(|(word, rest)| word == "COPY" && !rest.starts_with("--from="));
+    copies.flat_map(|(_, rest)| rest.split(' ')).any(|source| Path::new(place).starts_with(source))
+}
+
 #[test]
 fn the_image_is_built_from_what_is_there_and_keeps_ledger_and_videos_in_one_volume() {
     let all = instructions(&text("Dockerfile"));
@@ -86,6 +92,15 @@ fn the_image_is_built_from_what_is_there_and_keeps_ledger_and_videos_in_one_volu
         "kling.key",
     ] {
         assert!(!is_given(&ignored, kept), "{kept} would be given to the build");
+    }
+    // Cargo builds nothing where a part that Cargo.toml names is not there.
+    for part in ["bench", "example", "test"] {
+        for target in cargo_toml().get(part).and_then(|targets| targets.as_array().cloned()).unwrap_or_default() {
+            let folder = if part == "bench" { "benches" } else { part };
+            let named = target.get("path").and_then(|path| path.as_str()).map(str::to_owned);
+            let place = named.unwrap_or_else(|| folder.to_owned());
+            assert!(is_given(&ignored, &place) && copied_from_here(&all, &place), "{place} is kept from the build");
+        }
     }
     // What the code takes in must be among what is copied.
     for source in files(&root().join("src")).iter().filter(|name| is_rust(name)) {

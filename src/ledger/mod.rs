@@ -56,8 +56,9 @@ impl Ledger {
         // As precise as the ledger keeps it, so that a replay gives the very same job.
         let now = self.clock.now();
         let at = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
-        let next = job.apply(&event, at).map_err(|source| RecordError::Illegal { label: job.label.clone(), source })?;
-        let change = Change { expected_version: job.version, job: next.clone(), event, at };
+        let change =
+            Change::of(job, event, at).map_err(|source| RecordError::Illegal { label: job.label.clone(), source })?;
+        let next = change.job.clone();
         self.store.commit(change).await?;
         tracing::debug!(job = %job.id, label = %job.label, "recorded");
         Ok(next)

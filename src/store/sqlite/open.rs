@@ -156,6 +156,8 @@ fn prepare(mut conn: Connection, path: &Path) -> Result<Connection, OpenError> {
         step.pragma_update(None, "user_version", i64::try_from(number).unwrap_or(i64::MAX) + 1).map_err(engine)?;
         step.commit().map_err(engine)?;
     }
+    // A run that was killed while it admitted many rows has left them out.
+    conn.execute_batch(sql::LOOK_UPS).map_err(engine)?;
     Ok(conn)
 }
 

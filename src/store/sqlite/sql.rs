@@ -37,6 +37,8 @@ pub(super) const SUBMITTED_AT: &str = "UPDATE accounts SET last_submit_at = ?2 W
 
 pub(super) const KNOWN: &str =
     "SELECT id, state, content, output, submissions, wanted_account FROM jobs WHERE batch = ?1 AND key = ?2";
+pub(super) const KNOWN_FROM: &str = "
+    SELECT id, state, content, output, submissions, wanted_account, batch, key FROM jobs WHERE id > ?1 ORDER BY id";
 pub(super) const OUTPUT_OWNERS: &str = "
     SELECT jobs.output, jobs.label, batches.name, jobs.batch, jobs.key FROM jobs JOIN batches ON batches.id = jobs.batch
     WHERE jobs.output_hash = ?1 AND batches.out = ?2";
@@ -55,16 +57,26 @@ pub(super) const COUNT: &str = "
 pub(super) const SPEND: &str = "
     INSERT INTO spending (batch, account, currency, micros, requests) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT DO UPDATE SET micros = micros + excluded.micros, requests = requests + excluded.requests";
+pub(super) const ROWS: &str = "SELECT ifnull(sum(jobs), 0) FROM groups";
+pub(super) const DROP_LOOK_UPS: &str = "DROP INDEX IF EXISTS jobs_output; DROP INDEX IF EXISTS jobs_content;";
+/// Word for word as the migration has them.
+pub(super) const LOOK_UPS: &str = "
+    CREATE INDEX IF NOT EXISTS jobs_output ON jobs (output_hash);
+    CREATE INDEX IF NOT EXISTS jobs_content ON jobs (content_hash);";
 pub(super) const WITHDRAW: &str = "
-    DELETE FROM jobs WHERE id = ?1 AND batch = ?2 AND state = 1 AND submissions = 0 RETURNING scene, ifnull(sender, '')";
+    DELETE FROM jobs WHERE id = ?1 AND batch = ?2 AND state = 1 AND submissions = 0 RETURNING scene, sender";
 
-pub(super) const STANDING: &str =
-    "SELECT version, state, submissions, scene, ifnull(sender, '') FROM jobs WHERE id = ?1";
+pub(super) const VERSION: &str = "SELECT version FROM jobs WHERE id = ?1";
+/// A step of a job that leaves its row as it was: columns that no step touches, and their indexes, are not written again.
+pub(super) const STEP_ON: &str = "
+    UPDATE jobs SET state = ?3, detail = ?4, due_at = ?5, attempt = ?6, account = ?7, task = ?8, client_ref = ?9,
+        submissions = ?10, version = ?11, finished_at = ?12, sender = ?13
+    WHERE id = ?1 AND version = ?2";
 pub(super) const CHANGE: &str = "
-    UPDATE jobs SET content = ?2, effect = ?3, output = ?4, state = ?5, detail = ?6, due_at = ?7, attempt = ?8,
-        account = ?9, task = ?10, client_ref = ?11, submissions = ?12, version = ?13, finished_at = ?14,
-        output_hash = ?15, content_hash = ?16, wanted_account = ?17, sender = ?18
-    WHERE id = ?1";
+    UPDATE jobs SET state = ?3, detail = ?4, due_at = ?5, attempt = ?6, account = ?7, task = ?8, client_ref = ?9,
+        submissions = ?10, version = ?11, finished_at = ?12, sender = ?13, content = ?14, effect = ?15, output = ?16,
+        output_hash = ?17, content_hash = ?18, wanted_account = ?19
+    WHERE id = ?1 AND version = ?2";
 pub(super) const APPEND: &str = "INSERT INTO events (job, at, name, data) VALUES (?1, ?2, ?3, ?4)";
 pub(super) const TOOK: &str = "INSERT INTO durations (account, took_ms) VALUES (?1, ?2)";
 pub(super) const FORGET_OLD: &str = "DELETE FROM durations WHERE seq <= (SELECT max(seq) FROM durations) - 2000";

@@ -104,11 +104,11 @@ pub(super) const OPEN_BEFORE: &str = "
     SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
         wanted_account
     FROM jobs INDEXED BY jobs_open
-    WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 AND attempt ->> 'started_at' < ?2
+    WHERE state > 1 AND state <> 6 AND state <> 7 AND account = ?1 AND attempt ->> 'started_at' < ?2
     ORDER BY attempt ->> 'started_at', id LIMIT ?3";
 pub(super) const OPEN_GROUPS: &str = "
     SELECT batch, scene, NULL, state, count(*), sum(submissions) FROM jobs INDEXED BY jobs_open
-    WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 GROUP BY batch, scene, state";
+    WHERE state > 1 AND state <> 6 AND state <> 7 AND account = ?1 GROUP BY batch, scene, state";
 pub(super) const GROUPS: &str = "
     SELECT batch, scene, sender, state, jobs, submissions FROM groups WHERE jobs > 0 AND (?1 IS NULL OR batch = ?1)";
 pub(super) const SPENT: &str = "
@@ -117,14 +117,14 @@ pub(super) const SPENT: &str = "
 pub(super) const OPEN_DUE: &str = "
     SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
         wanted_account
-    FROM jobs INDEXED BY jobs_open WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 AND state = ?2
+    FROM jobs INDEXED BY jobs_open WHERE state > 1 AND state <> 6 AND state <> 7 AND account = ?1 AND state = ?2
     AND (due_at IS NULL OR due_at <= ?3) ORDER BY due_at, id";
 pub(super) const OPEN_NEXT: &str = "
-    SELECT id, due_at FROM jobs INDEXED BY jobs_open WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 AND state = ?2
+    SELECT id, due_at FROM jobs INDEXED BY jobs_open WHERE state > 1 AND state <> 6 AND state <> 7 AND account = ?1 AND state = ?2
     AND due_at > ?3 ORDER BY due_at LIMIT ?4";
 pub(super) const OPEN_OF: &str = "
     SELECT state, count(*), total(submissions) FROM jobs INDEXED BY jobs_open
-    WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 GROUP BY state";
+    WHERE state > 1 AND state <> 6 AND state <> 7 AND account = ?1 GROUP BY state";
 
 pub(super) const JOB: &str = "
     SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
@@ -138,7 +138,7 @@ pub(super) const JOBS: &str = "
 pub(super) const JOBS_TROUBLED: &str = "
     SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
         wanted_account
-    FROM jobs INDEXED BY jobs_troubled WHERE state IN (7, 8, 9) AND id > ?1 AND (?2 IS NULL OR batch = ?2)
+    FROM jobs INDEXED BY jobs_troubled WHERE state >= 7 AND id > ?1 AND (?2 IS NULL OR batch = ?2)
     AND (?3 = 0 OR (?3 >> state) & 1) AND (?4 IS NULL OR label = ?4 OR task = ?4 OR client_ref = ?4) ORDER BY id LIMIT ?5";
 
 pub(super) const NEWEST: &str = "

@@ -237,7 +237,7 @@ async fn a_ledger_of_the_first_format_is_brought_up_to_date_and_goes_on() {
     old.pragma_update(None, "application_id", 0x6e72_6c31).unwrap();
     old.pragma_update(None, "user_version", 1).unwrap();
     drop(old);
-    assert!(matches!(SqliteStore::open_to_read(&path), Err(OpenError::Older { found: 1, known: 2, .. })));
+    assert!(matches!(SqliteStore::open_to_read(&path), Err(OpenError::Older { found: 1, known: 3, .. })));
     let store = SqliteStore::open(&path, contract::at(0)).unwrap();
     let tally = store.tally(None).await.unwrap();
     assert_eq!((tally.planned, tally.waiting, tally.done, tally.submissions), (1, 1, 1, 2));
@@ -255,6 +255,30 @@ async fn a_ledger_of_the_first_format_is_brought_up_to_date_and_goes_on() {
     let event = contract::started(&planned.jobs[0]);
     store.commit(Change::of(&planned.jobs[0], event, contract::at(1)).unwrap()).await.unwrap();
     assert_eq!(store.tally(None).await.unwrap().submitting, 1);
+    // It is the same as one that was made today, and refuses what that one refuses.
+    let new = folder.path().join("new.db");
+    drop(SqliteStore::open(&new, contract::at(0)).unwrap());
+    let schema = |path: &Path| -> Vec<String> {
+        let raw = Connection::open(path).unwrap();
+        let ours = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY name";
+        let mut statement = raw.prepare(ours).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    assert_eq!(schema(&path), schema(&new));
+    let raw = Connection::open(&path).unwrap();
+    for state in [2, 3, 4, 5, 6, 8, 9] {
+        let without_attempt = format!("UPDATE jobs SET attempt = NULL, state = {state} WHERE id = 1");
+        assert!(raw.execute_batch(&without_attempt).is_err(), "{state}");
+    }
+    raw.execute_batch("BEGIN; UPDATE jobs SET attempt = NULL, state = 7 WHERE id = 1; ROLLBACK").unwrap();
+    let whole: String = raw.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(whole, "ok");
+    // No list of values is left that a table would be made for with each step.
+    let plan = format!("EXPLAIN {}", sql::STEP_ON);
+    let mut explained = raw.prepare(&plan).unwrap();
+    let nothing = rusqlite::params_from_iter(std::iter::repeat_n(None::<i64>, 13));
+    let steps = explained.query_map(nothing, |row| row.get::<_, String>(1)).unwrap();
+    assert!(steps.map(Result::unwrap).all(|step| step != "OpenEphemeral"));
 }
 
 #[test]
@@ -263,5 +287,12 @@ fn released_migrations_are_never_edited() {
         .iter()
         .map(|(name, text)| format!("{name} {}", Digest::of(text.as_bytes()).short(16)))
         .collect();
-    assert_eq!(digests, ["0001_ledger 395e92232c5d4bf0", "0002_accounts_and_money c57e30e52e400555"]);
+    assert_eq!(
+        digests,
+        [
+            "0001_ledger 395e92232c5d4bf0",
+            "0002_accounts_and_money c57e30e52e400555",
+            "0003_conditions f59118a22494a16d"
+        ]
+    );
 }

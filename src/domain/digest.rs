@@ -27,12 +27,9 @@ impl Digest {
     /// concatenation.
     #[must_use]
     pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut hasher = Sha256::new();
-        for part in parts {
-            hasher.update((part.len() as u64).to_le_bytes());
-            hasher.update(part);
-        }
-        Self(hasher.finalize().into())
+        let mut whole = Parts::default();
+        parts.into_iter().for_each(|part| whole.add([part]));
+        whole.digest()
     }
 
     /// The digest that a hasher arrived at.
@@ -60,11 +57,38 @@ impl Digest {
         text.truncate(digits);
         text
     }
+
+    /// Its hexadecimal digits.
+    pub(super) fn digits(&self) -> [u8; 64] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0; 64];
+        for (two, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            two[0] = DIGITS[usize::from(byte >> 4)];
+            two[1] = DIGITS[usize::from(byte & 15)];
+        }
+        digits
+    }
+}
+
+/// Parts on their way to a digest, each of which may come in pieces.
+#[derive(Default)]
+pub(super) struct Parts(Sha256);
+
+impl Parts {
+    pub(super) fn add<const N: usize>(&mut self, pieces: [&[u8]; N]) {
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        self.0.update((length as u64).to_le_bytes());
+        pieces.iter().for_each(|piece| self.0.update(piece));
+    }
+
+    pub(super) fn digest(self) -> Digest {
+        Digest::from_hasher(self.0)
+    }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 

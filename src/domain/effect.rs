@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::Digest;
+use super::digest::Parts;
 
 /// One effect as a row asks for it. What is `None` is left out of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,10 +67,10 @@ pub enum ImageSource {
 
 impl ImageSource {
     /// What this image is for a row's content: its URL, or the digest of its bytes wherever they lie.
-    fn identity(&self) -> Vec<u8> {
+    fn add_to(&self, parts: &mut Parts) {
         match self {
-            Self::Url(url) => format!("url:{url}").into_bytes(),
-            Self::File { digest, .. } => format!("sha256:{digest}").into_bytes(),
+            Self::Url(url) => parts.add([b"url:", url.as_bytes()]),
+            Self::File { digest, .. } => parts.add([b"sha256:", &digest.digits()]),
         }
     }
 }
@@ -101,13 +102,13 @@ impl Effect {
     /// The digest of all that decides what the video will be. Two rows with the same content ask for the same video.
     #[must_use]
     pub fn content(&self) -> Digest {
-        let images: Vec<Vec<u8>> = self.images.iter().map(ImageSource::identity).collect();
-        let optional = |value: &Option<String>| value.clone().unwrap_or_default().into_bytes();
-        let settings = [optional(&self.duration), optional(&self.model), optional(&self.mode)];
-        let parts = std::iter::once(self.scene.as_bytes())
-            .chain(settings.iter().map(Vec::as_slice))
-            .chain(images.iter().map(Vec::as_slice));
-        Digest::of_parts(parts)
+        let mut parts = Parts::default();
+        parts.add([self.scene.as_bytes()]);
+        for setting in [&self.duration, &self.model, &self.mode] {
+            parts.add([setting.as_deref().unwrap_or_default().as_bytes()]);
+        }
+        self.images.iter().for_each(|image| image.add_to(&mut parts));
+        parts.digest()
     }
 }
 

@@ -48,7 +48,7 @@ impl OutputKey {
             if part.ends_with(['.', ' ']) || part.starts_with(' ') {
                 return unsafe_because("has a part that begins or ends with a space, or ends with a dot");
             }
-            if part.chars().any(|c| c.is_control() || "\\:*?\"<>|".contains(c)) {
+            if part.chars().any(|c| matches!(c, '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|') || c.is_control()) {
                 return unsafe_because("has a control character or one of \\ : * ? \" < > |");
             }
         }

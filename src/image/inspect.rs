@@ -50,6 +50,12 @@ impl Inspector {
         Self::default()
     }
 
+    /// Whether a file was looked at, and is remembered.
+    #[must_use]
+    pub fn knows(&self, path: &Path) -> bool {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains_key(path)
+    }
+
     /// Looks at a file, unless it was looked at before. Blocks.
     pub fn inspect(&self, path: &Path) -> Result<Inspected, Unfit> {
         if let Some(seen) = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(path) {

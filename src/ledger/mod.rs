@@ -56,9 +56,10 @@ impl Ledger {
         // As precise as the ledger keeps it, so that a replay gives the very same job.
         let now = self.clock.now();
         let at = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
-        let next = job.apply(&event, at).map_err(|source| RecordError::Illegal { label: job.label.clone(), source })?;
         let name = event.name();
-        let change = Change { expected_version: job.version, job: next.clone(), event, at };
+        let change =
+            Change::of(job, event, at).map_err(|source| RecordError::Illegal { label: job.label.clone(), source })?;
+        let next = change.job.clone();
         self.store.commit(change).await?;
         tracing::debug!(job = job.id.0, row = %job.label, event = name, state = next.state.code().word(), "recorded");
         Ok(next)

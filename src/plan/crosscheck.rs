@@ -15,7 +15,7 @@ const RECORD: usize = 16 + 8;
 /// Digests with the lines that they stand on.
 #[derive(Debug, Default)]
 pub(super) struct Clashes {
-    held: Vec<([u8; 16], u64)>,
+    held: Vec<(u128, u64)>,
     spilled: Option<BufWriter<File>>,
     count: usize,
 }
@@ -24,14 +24,14 @@ impl Clashes {
     /// Notes that `digest` stands on `line`.
     pub(super) fn note(&mut self, digest: [u8; 16], line: u64) -> std::io::Result<()> {
         self.count += 1;
-        self.held.push((digest, line));
+        self.held.push((u128::from_le_bytes(digest), line));
         if self.held.len() >= PORTION {
             let file = match &mut self.spilled {
                 Some(file) => file,
                 None => self.spilled.insert(BufWriter::with_capacity(1 << 16, tempfile::tempfile()?)),
             };
             for (digest, line) in self.held.drain(..) {
-                file.write_all(&digest)?;
+                file.write_all(&digest.to_le_bytes())?;
                 file.write_all(&line.to_le_bytes())?;
             }
         }
@@ -45,9 +45,9 @@ impl Clashes {
         let mut found = Vec::new();
         let mut total = 0;
         for portion in 0..portions {
-            let belongs =
-                |digest: &[u8; 16]| usize::from(u16::from_le_bytes([digest[0], digest[1]])) % portions == portion;
-            let mut records: Vec<([u8; 16], u64)> =
+            // By the first digits; those above them decide the order within a portion.
+            let belongs = |digest: &u128| usize::try_from(digest & 0xFFFF).unwrap_or(0) % portions == portion;
+            let mut records: Vec<(u128, u64)> =
                 self.held.iter().filter(|(digest, _)| belongs(digest)).copied().collect();
             if let Some(file) = &mut self.spilled {
                 file.flush()?;
@@ -59,6 +59,7 @@ impl Clashes {
                     let (mut digest, mut line) = ([0; 16], [0; 8]);
                     digest.copy_from_slice(&record[..16]);
                     line.copy_from_slice(&record[16..]);
+                    let digest = u128::from_le_bytes(digest);
                     if belongs(&digest) {
                         records.push((digest, u64::from_le_bytes(line)));
                     }
@@ -89,16 +90,23 @@ pub(super) fn clashing(
     outputs: Clashes,
     most: usize,
 ) -> std::io::Result<(Vec<Problem>, u64)> {
+    // Names beside the rest, on a core of their own.
+    let (rows, names) = std::thread::scope(|scope| {
+        let names = scope.spawn(|| outputs.repeated(most));
+        let rows = ids.repeated(most).and_then(|ids| Ok((ids, contents.repeated(most)?)));
+        (rows, names.join().unwrap_or_else(|_| Err(std::io::Error::other("comparing names broke off"))))
+    });
+    let (ids, contents) = rows?;
     let mut repeated = HashSet::new();
     let mut problems = Vec::new();
-    let (found, total) = ids.repeated(most)?;
+    let (found, total) = ids;
     let mut beyond = total - found.len() as u64;
     for (line, first) in found {
         repeated.insert(line);
         let what = format!("the id stands on line {first} already");
         problems.push(Problem::new(line, "id", what, "", "an id of its own for every row"));
     }
-    let (found, total) = contents.repeated(most)?;
+    let (found, total) = contents;
     beyond += total - found.len() as u64;
     for (line, first) in found {
         repeated.insert(line);
@@ -107,7 +115,7 @@ pub(super) fn clashing(
         problems.push(Problem::whole(line, what, "", expected));
     }
     // A row that stands twice has the same name twice: that is told once.
-    let (found, _) = outputs.repeated(most)?;
+    let (found, _) = names?;
     for (line, first) in found.into_iter().filter(|(line, _)| !repeated.contains(line)) {
         let what = format!("its video has the same name as that of line {first}");
         let expected = "another output, or a name template that tells rows apart";

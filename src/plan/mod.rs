@@ -1,6 +1,7 @@
 //! What would be done: the rows of a manifest against what the ledger knows of them. Decides nothing that costs money and
 //! changes nothing; a survey of a million rows holds a thousand of them at a time.
 
+mod ask;
 mod crosscheck;
 mod estimate;
 mod load;
@@ -10,21 +11,22 @@ mod step;
 mod warned;
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
+use tokio::task::JoinHandle;
 
-use crate::domain::{AccountName, BatchName, Digest, RowKey, StateCode};
+use crate::domain::{AccountName, Digest, RowKey, StateCode};
 use crate::manifest::{Manifest, OpenError, Opened, Problem};
 use crate::sink::{BadTemplate, NameTemplate};
-use crate::store::{Batch, Known, NewJob, Store, StoreError};
+use crate::store::{Known, NewJob, StoreError};
 
+pub use ask::{Ask, Judge, Remember};
 use crosscheck::Clashes;
 pub use estimate::{Pace, USUAL_TASK, expected, usual};
 use load::Kinds;
 pub use load::{Bound, Cost, Load};
-use prepare::{Candidate, Preparer};
+use prepare::{Candidate, Chunk, Preparer};
 pub use sender::{Sender, Senders};
 pub use step::{Paid, Step};
 pub use warned::{Decided, SentWarning, Warned, Warning};
@@ -54,36 +56,6 @@ pub enum SurveyError {
     /// The reader broke.
     #[error("reading the manifest broke off")]
     Broken,
-}
-
-/// What a survey is made of.
-#[derive(Debug, Clone)]
-pub struct Ask {
-    /// The manifest.
-    pub manifest: PathBuf,
-    /// The ledger, where there is one.
-    pub store: Option<Arc<dyn Store>>,
-    /// The batch's name.
-    pub name: BatchName,
-    /// The batch, where the ledger has it.
-    pub batch: Option<Batch>,
-    /// Absolute path of the output tree.
-    pub out: PathBuf,
-    /// The template of output names.
-    pub template: String,
-    /// Who could send the rows.
-    pub senders: Senders,
-    /// Whether to remember which planned rows the manifest has, to find those that it has no more.
-    pub remember: Remember,
-}
-
-/// Whether a survey remembers the keys of planned rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remember {
-    /// It does: 16 bytes a planned row.
-    Planned,
-    /// It does not.
-    Nothing,
 }
 
 /// What a survey found.
@@ -138,7 +110,8 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Survey {
     ask: Ask,
-    manifest: Option<Box<Manifest>>,
+    /// Rows that are being read while those before them are held against the ledger.
+    ahead: Option<JoinHandle<(Box<Manifest>, Chunk)>>,
     preparer: Arc<Preparer>,
     plan: Plan,
     ids: Clashes,
@@ -170,25 +143,31 @@ impl Survey {
         let preparer = Arc::new(Preparer::new(&ask.manifest, ask.name.clone(), template, columns));
         let (ids, contents, outputs) = (Clashes::default(), Clashes::default(), Clashes::default());
         let kinds = Kinds::default();
-        Ok(Self { ask, manifest, preparer, plan, ids, contents, outputs, kinds })
+        let mut survey = Self { ask, ahead: None, preparer, plan, ids, contents, outputs, kinds };
+        if let Some(manifest) = manifest {
+            survey.read_ahead(manifest);
+        }
+        Ok(survey)
+    }
+
+    /// Has the next rows read.
+    fn read_ahead(&mut self, mut manifest: Box<Manifest>) {
+        let preparer = Arc::clone(&self.preparer);
+        self.ahead = Some(tokio::task::spawn_blocking(move || {
+            let chunk = preparer.chunk(&mut manifest, CHUNK);
+            (manifest, chunk)
+        }));
     }
 
     /// What would be done with the next rows; `None` at the end. Rows that stay as they are need no step.
     pub async fn next(&mut self) -> Result<Option<Vec<Step>>, SurveyError> {
-        let Some(mut manifest) = self.manifest.take() else { return Ok(None) };
-        let preparer = Arc::clone(&self.preparer);
-        let read = tokio::task::spawn_blocking(move || {
-            let chunk = preparer.chunk(&mut manifest, CHUNK);
-            (manifest, chunk)
-        });
-        let (manifest, chunk) = read.await.map_err(|_| SurveyError::Broken)?;
-        let ended = chunk.ended;
-        self.plan.note(chunk.problems);
-        let steps = self.steps(chunk.candidates).await?;
-        if !ended {
-            self.manifest = Some(manifest);
+        let Some(ahead) = self.ahead.take() else { return Ok(None) };
+        let (manifest, chunk) = ahead.await.map_err(|_| SurveyError::Broken)?;
+        if !chunk.ended {
+            self.read_ahead(manifest);
         }
-        Ok(Some(steps))
+        self.plan.note(chunk.problems);
+        self.steps(chunk.candidates).await.map(Some)
     }
 
     /// What was found, with the rows that clash with one another.
@@ -233,27 +212,32 @@ impl Survey {
                 }
             }
         }
-        self.ask_for_owners(&steps).await?;
-        self.ask_elsewhere(added).await?;
+        if self.ask.judge == Judge::Rows {
+            self.ask_for_owners(&steps).await?;
+            self.ask_elsewhere(added).await?;
+        }
         Ok(steps.into_iter().map(|(_, _, step)| step).collect())
     }
 
     /// Notes what has to be compared with the other rows.
     fn compare_later(&mut self, candidate: &Candidate) -> std::io::Result<()> {
+        if self.ask.judge == Judge::Nothing {
+            return Ok(());
+        }
         let key = *candidate.job.key.as_bytes();
         if candidate.has_id {
             self.ids.note(key, candidate.line)?;
         } else {
             self.contents.note(key, candidate.line)?;
         }
-        let name = Digest::of(candidate.job.output.folded().as_bytes());
-        let mut short = [0; 16];
-        short.copy_from_slice(&name.as_bytes()[..16]);
-        self.outputs.note(short, candidate.line)
+        self.outputs.note(candidate.name, candidate.line)
     }
 
     /// Counts a row that a run would send.
     fn count(&mut self, candidate: &Candidate) {
+        if self.ask.judge == Judge::Nothing {
+            return;
+        }
         self.judge_account(candidate);
         self.kinds.add(candidate.line, &candidate.job, &self.ask.senders.at_work);
     }

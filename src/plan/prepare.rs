@@ -1,6 +1,6 @@
 //! From a manifest's row to a job that could be admitted: its images looked at, its identity and its output name found.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,8 @@ pub(super) struct Candidate {
     pub(super) line: u64,
     pub(super) has_id: bool,
     pub(super) job: NewJob,
+    /// What output names have in common that a file system which ignores case would give one file.
+    pub(super) name: [u8; 16],
 }
 
 /// Some rows, prepared.
@@ -38,13 +40,18 @@ pub(super) struct Preparer {
     batch: BatchName,
     template: NameTemplate,
     columns: Vec<String>,
+    /// The columns as JSON, sorted, each with its place.
+    keys: Vec<(String, usize)>,
     inspector: Inspector,
 }
 
 impl Preparer {
     pub(super) fn new(manifest: &Path, batch: BatchName, template: NameTemplate, columns: Vec<String>) -> Self {
         let folder = manifest.parent().unwrap_or(Path::new("")).to_path_buf();
-        Self { folder, batch, template, columns, inspector: Inspector::new() }
+        let named: BTreeMap<&String, usize> = columns.iter().zip(0..).collect();
+        let keys =
+            named.into_iter().map(|(name, at)| (serde_json::Value::from(name.as_str()).to_string(), at)).collect();
+        Self { folder, batch, template, columns, keys, inspector: Inspector::new() }
     }
 
     /// Reads and prepares the next rows, at most `most`. Blocks.
@@ -81,7 +88,7 @@ impl Preparer {
                 RawImage::Url(_) => None,
             })
             .collect();
-        let paths: Vec<PathBuf> = paths.into_iter().collect();
+        let paths: Vec<PathBuf> = paths.into_iter().filter(|path| !self.inspector.knows(path)).collect();
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         std::thread::scope(|scope| {
             for share in paths.chunks(paths.len().div_ceil(cores).max(1)) {
@@ -120,9 +127,13 @@ impl Preparer {
             })?,
         };
         let columns = self.own_columns(&row.own);
+        let folded = Digest::of(output.folded().as_bytes());
+        let mut name = [0; 16];
+        name.copy_from_slice(&folded.as_bytes()[..16]);
         Ok(Candidate {
             line,
             has_id,
+            name,
             job: NewJob { key, label, effect, content, output, columns, account: row.account },
         })
     }
@@ -155,12 +166,19 @@ impl Preparer {
         })
     }
 
+    /// The row's own columns as a JSON object.
     fn own_columns(&self, own: &[String]) -> String {
-        if own.is_empty() {
-            return "{}".to_owned();
+        let mut object = String::from("{");
+        for (number, (key, at)) in self.keys.iter().enumerate() {
+            if number > 0 {
+                object.push(',');
+            }
+            object.push_str(key);
+            object.push(':');
+            object.push_str(&serde_json::Value::from(own.get(*at).map_or("", String::as_str)).to_string());
         }
-        let named = self.columns.iter().cloned().zip(own.iter().cloned().map(serde_json::Value::String));
-        serde_json::Value::Object(named.collect()).to_string()
+        object.push('}');
+        object
     }
 }
 

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::catalogue::PriceTable;
-use crate::domain::{AccountName, ClientRef, Currency, JobEvent, TaskId};
+use crate::domain::{AccountName, BatchName, ClientRef, Currency, JobEvent, TaskId};
 use crate::gateway::{Parameters, Preset};
 use crate::ledger::Ledger;
 use crate::pace::Clock;
-use crate::store::Wanted;
 use crate::store::sqlite::SqliteStore;
+use crate::store::{Batch, Store, Wanted};
 
 /// An account at Kling's list; without a name, any.
 fn sender(name: Option<&str>) -> Sender {
@@ -30,6 +30,7 @@ fn ask(manifest: &Path, store: &Arc<dyn Store>, batch: Option<Batch>) -> Ask {
         template: "{scene}/{id}.mp4".into(),
         senders: Senders { at_work: vec![sender(None)], named: Vec::new() },
         remember: Remember::Planned,
+        judge: Judge::Rows,
     }
 }
 

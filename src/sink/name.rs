@@ -103,10 +103,13 @@ fn unknown(found: &str, columns: &[String]) -> BadTemplate {
 /// Makes one plain part of a path of any text.
 fn plain(value: &str) -> String {
     let at_ends = |c: char| c == '.' || c.is_whitespace();
-    let mut part: String = value
-        .trim_matches(at_ends)
-        .chars()
-        .map(|c| if c.is_control() || "/\\:*?\"<>|".contains(c) { '-' } else { c })
+    let kept = value.trim_matches(at_ends).chars();
+    let mut part: String = kept
+        .map(|c| match c {
+            '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '-',
+            c if c.is_control() => '-',
+            c => c,
+        })
         .collect();
     part.truncate(part.floor_char_boundary(LONGEST_VALUE));
     part.truncate(part.trim_end_matches(at_ends).len());

@@ -1,8 +1,9 @@
 //! The behaviour that every store must show, over whatever store it is given.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use jiff::Timestamp;
 
 use super::*;
@@ -51,7 +52,7 @@ pub(crate) fn started(job: &Job) -> JobEvent {
 }
 
 fn change(job: &Job, event: JobEvent) -> Change {
-    Change { expected_version: job.version, job: job.apply(&event, at(1)).unwrap(), event, at: at(1) }
+    Change::of(job, event, at(1)).unwrap()
 }
 
 /// Any planned job that the account may send.
@@ -193,12 +194,9 @@ async fn what_is_ready_comes_oldest_first_whoever_made_it(store: &dyn Store) {
             JobEvent::Accepted { task, request_id: None, handle: None },
             JobEvent::Succeeded { link, took_ms: None, units: None },
         ] {
-            let next = job.apply(&event, at(second)).unwrap();
-            store
-                .commit(Change { expected_version: job.version, job: next.clone(), event, at: at(second) })
-                .await
-                .unwrap();
-            job = next;
+            let step = Change::of(&job, event, at(second)).unwrap();
+            job = step.job.clone();
+            store.commit(step).await.unwrap();
         }
     }
     let oldest = store.open_before(account(), at(25), 5).await.unwrap();
@@ -220,6 +218,33 @@ async fn a_commit_is_guarded_and_a_conflict_spares_the_others(store: &dyn Store)
     assert!(matches!(commits[7], Err(StoreError::Conflict { .. })));
     let tally = store.tally(None).await.unwrap();
     assert_eq!((tally.planned, tally.submitting, tally.submissions), (0, 40, 40));
+    // What is asked for among many changes sees all that were asked for before it.
+    let jobs = all(store).await;
+    let accepted = |job: &Job| JobEvent::Accepted {
+        task: TaskId::new(job.id.to_string()).unwrap(),
+        request_id: None,
+        handle: None,
+    };
+    let accepting =
+        |jobs: &[Job]| join_all(jobs.iter().map(|job| store.commit(change(job, accepted(job)))).collect::<Vec<_>>());
+    let asked = join(join(store.tally(None), store.left(vec![account()], None)), store.accounts());
+    let (first, ((tally, left), _)) = join(accepting(&jobs[..20]), asked).await;
+    let (tally, left) = (tally.unwrap(), left.unwrap());
+    assert!(first.iter().all(Result::is_ok));
+    assert_eq!((tally.submitting, tally.waiting, left.at_remote), (20, 20, vec![40]));
+    // A row that the engine refuses takes no other with it.
+    let mut refused = change(&jobs[25], accepted(&jobs[25]));
+    refused.job.submissions = u32::MAX;
+    refused.job.attempt = None;
+    let others =
+        jobs[20..].iter().filter(|job| job.id != jobs[25].id).map(|job| store.commit(change(job, accepted(job))));
+    let (refused, others) = join(store.commit(refused), join_all(others.collect::<Vec<_>>())).await;
+    assert!(matches!(refused, Err(StoreError::Engine(_))), "{refused:?}");
+    assert!(others.iter().all(Result::is_ok), "{others:?}");
+    let tally = store.tally(None).await.unwrap();
+    assert_eq!((tally.submitting, tally.waiting, tally.submissions), (1, 39, 40));
+    assert_eq!(store.history(jobs[25].id).await.unwrap().len(), 1);
+    assert_eq!(store.spent(None).await.unwrap()[0].requests, 40);
 }
 
 async fn what_is_taken_is_not_given_out_again(store: &dyn Store) {
@@ -310,6 +335,21 @@ fn some_event(job: &Job, dice: &mut fastrand::Rng) -> JobEvent {
     let task = || TaskId::new(job.id.to_string()).unwrap();
     let artifact = || Artifact { key: job.output.clone(), bytes: 3, sha256: Digest::of(b"abc") };
     let due_at = at(dice.i64(0..100));
+    if dice.u8(0..8) == 0 {
+        // What changes the row itself, where that may be.
+        let scene = ["squish", "hug_pro"][dice.usize(0..2)].to_owned();
+        let effect = Effect { scene, ..job.effect.clone() };
+        let output = OutputKey::new(format!("moved/{}-{}.mp4", job.label, dice.u32(..))).unwrap();
+        let changes = [
+            JobEvent::Changed { content: effect.content(), effect: Box::new(effect) },
+            JobEvent::Moved { output },
+            JobEvent::Routed { account: dice.bool().then(account) },
+        ];
+        let change = changes[dice.usize(0..changes.len())].clone();
+        if job.admits(&change, at(1)) {
+            return change;
+        }
+    }
     let choices = match job.state {
         State::Planned { .. } => vec![started(job)],
         State::Submitting => vec![
@@ -362,6 +402,14 @@ async fn counts_and_replays_agree_after_any_history(store: Arc<dyn Store>) {
         assert_eq!(replayed, *job, "a replay gives the very same job");
     }
     assert_eq!(store.tally(Some(batch.id)).await.unwrap(), recount);
+    let mut scenes: BTreeMap<(String, Option<AccountName>, StateCode), u64> = BTreeMap::new();
+    for job in &jobs {
+        *scenes.entry((job.effect.scene.clone(), job.sender().cloned(), job.state.code())).or_default() += 1;
+    }
+    let groups = store.groups(Some(batch.id)).await.unwrap();
+    let groups: BTreeMap<_, _> =
+        groups.into_iter().map(|group| ((group.scene, group.sender, group.state), group.jobs)).collect();
+    assert_eq!(groups, scenes);
     // Every request that may have been paid is counted at its price.
     let spent = store.spent(Some(batch.id)).await.unwrap();
     assert_eq!(spent.iter().map(|spent| spent.requests).sum::<u64>(), recount.submissions);

@@ -3,6 +3,7 @@
 //! A store never makes a state up: it commits a [`Change`] that [`Job::apply`](crate::domain::Job::apply) computed,
 //! guarded by the job's version, together with the event that caused it, in one transaction.
 
+mod change;
 #[cfg(test)]
 pub(crate) mod contract;
 mod lock;
@@ -21,6 +22,7 @@ use crate::domain::{
     StateCode, Tally,
 };
 
+pub use change::{Change, Standing};
 pub use pages::Pages;
 
 /// A store could not do what it was asked.
@@ -47,19 +49,6 @@ pub enum StoreError {
     /// The store was closed.
     #[error("the ledger was closed")]
     Closed,
-}
-
-/// One committed step of one job.
-#[derive(Debug, Clone)]
-pub struct Change {
-    /// The version that the job had before.
-    pub expected_version: u64,
-    /// The job as it is now.
-    pub job: Job,
-    /// The event that made it so.
-    pub event: JobEvent,
-    /// When.
-    pub at: Timestamp,
 }
 
 /// One manifest under one name.
@@ -291,6 +280,14 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Adds jobs, planned and due at `at`; a row whose key the batch has already is left as it is. Gives the number
     /// added.
     fn admit(&self, batch: BatchId, jobs: Vec<NewJob>, at: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Says that about so many rows are about to be admitted. Until [`Store::all_admitted`], a store may leave out what only
+    /// [`Store::output_owners`] and [`Store::paid_elsewhere`] look things up by, to make it once for all of them: those two
+    /// are slow meanwhile, and never wrong.
+    fn expect_rows(&self, rows: u64) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// No more rows are about to be admitted: what was left out is made up for.
+    fn all_admitted(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Commits one change: the event and the job as it is now. Releases the job if it was taken.
     fn commit(&self, change: Change) -> BoxFuture<'_, Result<(), StoreError>>;

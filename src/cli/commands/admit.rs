@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::domain::{BatchId, BatchName, FailureCause, Job, JobEvent, JobId, RowKey, StateCode};
-use crate::plan::{Ask, Paid, Plan, Remember, Senders, Step, Survey};
+use crate::plan::{Ask, Judge, Paid, Plan, Remember, Senders, Step, Survey, SurveyError};
 use crate::store::{Batch, Filter, NewJob, Pages, Store};
 
 use super::super::exit::Exit;
@@ -15,8 +15,8 @@ use super::super::failure::Failure;
 use super::super::wiring::{self, Opened};
 use super::check;
 
-/// New jobs that are admitted in one transaction: a larger one rewrites less of the look-up tables and holds more.
-const AT_ONCE: usize = 2_000;
+/// New jobs that are admitted in one transaction: a larger one rewrites less of the table of keys, and holds more.
+const AT_ONCE: usize = 10_000;
 /// Jobs that are looked through at a time.
 const PAGE: usize = 1000;
 
@@ -92,23 +92,45 @@ pub(super) async fn admit(
     }
     let batch = store.open_batch(name, ask.out.clone(), plan.columns.clone(), ask.manifest.clone()).await?;
     let remember = if gone { Remember::Planned } else { Remember::Nothing };
-    let mut survey = Survey::begin(Ask { batch: Some(batch.clone()), remember, ..ask })?;
-    let mut added = Vec::new();
-    while let Some(steps) = survey.next().await? {
-        added.extend(take(opened, steps, changed).await?);
-        if added.len() >= AT_ONCE {
-            opened.store.admit(batch.id, std::mem::take(&mut added), opened.clock.now()).await?;
-        }
-    }
-    if !added.is_empty() {
-        opened.store.admit(batch.id, added, opened.clock.now()).await?;
-    }
+    let mut survey = Survey::begin(Ask { batch: Some(batch.clone()), remember, judge: Judge::Nothing, ..ask })?;
+    store.expect_rows(plan.new).await?;
+    let taken_in = take_in(opened, &mut survey, batch.id, changed).await;
+    // Also where it came to nothing: the run goes on with what it has.
+    store.all_admitted().await?;
+    taken_in?;
     let keys = survey.finish().await?.keys;
     if gone {
         withdraw(opened, batch.id, &keys).await?;
     }
     let warnings = if plan.new + plan.updated > 0 { plan.warnings.len() } else { 0 };
     Ok(Admitted { batch: batch.id, conflicts, warnings })
+}
+
+/// Does what a survey says. While some rows are admitted, the next ones are read.
+async fn take_in(opened: &Opened, survey: &mut Survey, batch: BatchId, changed: Again) -> Result<(), Failure> {
+    let mut added = Vec::new();
+    loop {
+        let admitting =
+            async { if added.is_empty() { Ok(0) } else { opened.store.admit(batch, added, opened.clock.now()).await } };
+        let (steps, admitted) = futures::future::join(several(survey), admitting).await;
+        admitted?;
+        let steps = steps?;
+        if steps.is_empty() {
+            return Ok(());
+        }
+        added = take(opened, steps, changed).await?;
+    }
+}
+
+/// What is to be done with the next rows, of as many as are admitted at once; nothing at the end.
+async fn several(survey: &mut Survey) -> Result<Vec<Step>, SurveyError> {
+    let mut several = Vec::new();
+    while several.len() < AT_ONCE
+        && let Some(steps) = survey.next().await?
+    {
+        several.extend(steps);
+    }
+    Ok(several)
 }
 
 /// What a survey of this manifest is made of.
@@ -134,6 +156,7 @@ pub(super) fn ask(
         template: settings.name.clone(),
         senders,
         remember: Remember::Nothing,
+        judge: Judge::Rows,
     })
 }
 

@@ -12,7 +12,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::domain::JobId;
 use crate::store::StoreError;
 
+use super::counts::{self, Counts};
 use super::sql;
+use super::write::{self, Written};
 
 /// Requests that may wait before callers are held back: more than the jobs that are ever in flight at once.
 const MAILBOX: usize = 1024;
@@ -24,7 +26,25 @@ const GROUP: usize = 512;
 const KILL_AFTER_EVENT: &str = "NIGHTREEL_KILL_AFTER_EVENT";
 
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-type Request = Box<dyn FnOnce(&mut Engine) -> Answer + Send>;
+type Work = Box<dyn FnOnce(&mut Engine) -> Answer + Send>;
+type Committed = oneshot::Sender<Result<(), StoreError>>;
+
+/// What waits in the mailbox.
+enum Request {
+    /// Anything, by itself.
+    Work(Work),
+    /// A change of one job. Those that stand together are made together.
+    Change(Box<Written>, Committed),
+}
+
+/// How the thread goes about some work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// In a step of its own, which is undone where it fails; with the counts as they are.
+    Step,
+    /// It only looks at jobs: there is nothing to undo, and what was counted may wait.
+    Look,
+}
 
 /// What the thread works with.
 #[derive(Debug)]
@@ -34,6 +54,10 @@ pub(super) struct Engine {
     pub(super) taken: HashSet<i64>,
     /// Jobs that are free again once the present transaction is committed.
     pub(super) freed: Vec<i64>,
+    /// What was counted in the present transaction and is not written yet.
+    pub(super) counts: Counts,
+    /// What was counted could not be written: the present transaction must not be kept.
+    pub(super) miscounted: bool,
     pub(super) read_only: bool,
     events: u64,
     kill_after: Option<u64>,
@@ -58,6 +82,8 @@ impl Mailbox {
             conn,
             taken: HashSet::new(),
             freed: Vec::new(),
+            counts: Counts::default(),
+            miscounted: false,
             read_only,
             events: 0,
             kill_after,
@@ -68,20 +94,47 @@ impl Mailbox {
         Ok(Self { sender: Mutex::new(Some(sender)), released, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Has `work` done in the thread; the answer comes after the commit.
+    /// Has `work` done in the thread, in a step of its own; the answer comes after the commit.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Engine) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.work(How::Step, work).await
+    }
+
+    /// The same for what only looks at jobs and is counted nowhere.
+    pub(super) async fn look<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Engine) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.work(How::Look, work).await
+    }
+
+    /// Has a change made; the answer comes after the commit.
+    pub(super) async fn commit(&self, written: Written) -> Result<(), StoreError> {
         let (sender, answer) = oneshot::channel();
-        let request: Request = Box::new(move |engine| {
-            let done = engine.step(work);
+        self.send(Request::Change(Box::new(written), sender)).await?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn work<T: Send + 'static>(
+        &self,
+        how: How,
+        work: impl FnOnce(&mut Engine) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (sender, answer) = oneshot::channel();
+        let work: Work = Box::new(move |engine| {
+            let done = if how == How::Look { engine.look(work) } else { engine.settled_step(work) };
             // A caller that is gone needs no answer.
             Box::new(move |committed| drop(sender.send(committed.and(done))))
         });
-        let mailbox = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        mailbox.ok_or(StoreError::Closed)?.send(request).await.map_err(|_| StoreError::Closed)?;
+        self.send(Request::Work(work)).await?;
         answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn send(&self, request: Request) -> Result<(), StoreError> {
+        let mailbox = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        mailbox.ok_or(StoreError::Closed)?.send(request).await.map_err(|_| StoreError::Closed)
     }
 
     /// Gives a job back; noted at once, acted on before the next request.
@@ -125,20 +178,20 @@ impl Engine {
 
     /// Does some requests in one transaction and answers them after its commit.
     fn group(&mut self, requests: impl Iterator<Item = Request>) {
-        let mut begun = self.conn.execute_batch(sql::BEGIN).map_err(failed);
+        let begun = self.conn.execute_batch(sql::BEGIN).map_err(failed);
         let mut answers: Vec<Answer> = Vec::new();
+        let mut changes: Vec<(Box<Written>, Committed)> = Vec::new();
         for request in requests {
-            if begun.is_ok() && self.conn.is_autocommit() {
-                // The engine gave the whole transaction up (a full disk): nothing of this group happened.
-                begun = Err(StoreError::Full);
+            match request {
+                Request::Change(written, committed) => changes.push((written, committed)),
+                Request::Work(work) => {
+                    self.change(&mut changes, &mut answers);
+                    answers.push(work(self));
+                }
             }
-            answers.push(request(self));
         }
-        let committed = match begun {
-            Ok(()) if self.conn.is_autocommit() => Err(StoreError::Full),
-            Ok(()) => self.conn.execute_batch(sql::COMMIT).map_err(failed),
-            Err(failure) => Err(failure),
-        };
+        self.change(&mut changes, &mut answers);
+        let committed = begun.and_then(|()| self.commit());
         if committed.is_err() && !self.conn.is_autocommit() {
             // Nothing of the group is kept; a failure here leaves the connection as it was.
             drop(self.conn.execute_batch(sql::ROLLBACK));
@@ -152,14 +205,65 @@ impl Engine {
                     kill_process(getpid(), Signal::KILL).unwrap_or(());
                 }
             }
-            Err(_) => self.freed.clear(),
+            Err(_) => {
+                self.freed.clear();
+                self.counts = Counts::default();
+            }
         }
+        self.miscounted = false;
         for answer in answers {
             answer(committed.as_ref().copied().map_err(again));
         }
     }
 
-    /// One request within the group: what it did is undone when it fails, and the others are spared.
+    fn commit(&mut self) -> Result<(), StoreError> {
+        if self.conn.is_autocommit() {
+            // The engine gave the whole transaction up (a full disk): nothing of this group happened.
+            return Err(StoreError::Full);
+        }
+        counts::settle(self)?;
+        if self.miscounted {
+            return Err(StoreError::Engine("what was counted could not be written".into()));
+        }
+        self.conn.execute_batch(sql::COMMIT).map_err(failed)
+    }
+
+    /// Makes changes that stand together, in one step: each step keeps a copy of every page that it writes to. Where the
+    /// engine fails at one of them, all are undone and made again one by one, so that it fails alone.
+    fn change(&mut self, changes: &mut Vec<(Box<Written>, Committed)>, answers: &mut Vec<Answer>) {
+        if changes.is_empty() {
+            return;
+        }
+        let together = self.step(|engine| {
+            changes.iter().map(|(written, _)| write::commit(engine, written)).collect::<Result<Vec<_>, _>>()
+        });
+        let mut each = match together {
+            Ok(each) => each,
+            Err(_) if changes.len() > 1 => changes
+                .iter()
+                .map(|(written, _)| self.step(|engine| write::commit(engine, written)).and_then(|done| done))
+                .collect(),
+            Err(failure) => vec![Err(failure)],
+        };
+        for ((_, sender), done) in changes.drain(..).zip(each.drain(..)) {
+            answers.push(Box::new(move |committed| drop(sender.send(committed.and(done)))));
+        }
+    }
+
+    /// Work that only looks.
+    fn look<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.conn.is_autocommit() { Err(StoreError::Full) } else { work(self) }
+    }
+
+    /// One request within the group, with the counts as they are.
+    fn settled_step<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if !self.conn.is_autocommit() {
+            counts::settle(self)?;
+        }
+        self.step(work)
+    }
+
+    /// One step within the group: what it did is undone when it fails, and the others are spared.
     fn step<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
         if self.conn.is_autocommit() {
             return Err(StoreError::Full);
@@ -168,13 +272,14 @@ impl Engine {
             return work(self);
         }
         self.conn.prepare_cached(sql::STEP).and_then(|mut step| step.execute([])).map_err(failed)?;
-        let (events, freed) = (self.events, self.freed.len());
+        let (events, freed, counted) = (self.events, self.freed.len(), self.counts.mark());
         let done = work(self);
         if done.is_ok() {
             self.conn.prepare_cached(sql::STEP_DONE).and_then(|mut step| step.execute([])).map_err(failed)?;
         } else {
             self.events = events;
             self.freed.truncate(freed);
+            self.counts.back_to(counted);
             if !self.conn.is_autocommit() {
                 self.conn.execute_batch(sql::STEP_UNDONE).map_err(failed)?;
             }

@@ -2,7 +2,9 @@
 //!
 //! Instants are kept to the millisecond.
 
+mod bulk;
 mod copy;
+mod counts;
 mod engine;
 mod open;
 mod planned;
@@ -101,7 +103,7 @@ impl Store for SqliteStore {
     }
 
     fn known(&self, batch: BatchId, keys: Vec<RowKey>) -> BoxFuture<'_, Result<Vec<Option<Known>>, StoreError>> {
-        self.mailbox.ask(move |engine| read::known(engine, batch, &keys)).boxed()
+        self.mailbox.look(move |engine| read::known(engine, batch, &keys)).boxed()
     }
 
     fn output_owners(
@@ -109,23 +111,35 @@ impl Store for SqliteStore {
         out: PathBuf,
         asks: Vec<(Option<BatchId>, RowKey, OutputKey)>,
     ) -> BoxFuture<'_, Result<Vec<Option<OutputOwner>>, StoreError>> {
-        self.mailbox.ask(move |engine| read::output_owners(engine, &out, &asks)).boxed()
+        self.mailbox.look(move |engine| read::output_owners(engine, &out, &asks)).boxed()
     }
 
     fn paid_elsewhere(&self, contents: Vec<Digest>) -> BoxFuture<'_, Result<Vec<Option<BatchName>>, StoreError>> {
-        self.mailbox.ask(move |engine| read::paid_elsewhere(engine, &contents)).boxed()
+        self.mailbox.look(move |engine| read::paid_elsewhere(engine, &contents)).boxed()
     }
 
     fn admit(&self, batch: BatchId, jobs: Vec<NewJob>, at: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
-        self.mailbox.ask(move |engine| write::admit(engine, batch, &jobs, at)).boxed()
+        async move {
+            let rows = jobs.into_iter().map(write::Row::new).collect::<Result<Vec<_>, _>>()?;
+            self.mailbox.ask(move |engine| write::admit(engine, batch, &rows, at)).await
+        }
+        .boxed()
+    }
+
+    fn expect_rows(&self, rows: u64) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.mailbox.ask(move |engine| bulk::begin(engine, rows)).boxed()
+    }
+
+    fn all_admitted(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.mailbox.ask(bulk::end).boxed()
     }
 
     fn commit(&self, change: Change) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.mailbox.ask(move |engine| write::commit(engine, &change)).boxed()
+        async move { self.mailbox.commit(write::Written::new(change)?).await }.boxed()
     }
 
     fn take_planned(&self, wanted: Wanted, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<Due, StoreError>> {
-        self.mailbox.ask(move |engine| planned::take(engine, &wanted, now, limit)).boxed()
+        self.mailbox.look(move |engine| planned::take(engine, &wanted, now, limit)).boxed()
     }
 
     fn take_due(
@@ -135,11 +149,11 @@ impl Store for SqliteStore {
         now: Timestamp,
         limit: usize,
     ) -> BoxFuture<'_, Result<Due, StoreError>> {
-        self.mailbox.ask(move |engine| read::take_due(engine, state, &account, now, limit)).boxed()
+        self.mailbox.look(move |engine| read::take_due(engine, state, &account, now, limit)).boxed()
     }
 
     fn take_ready(&self, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<Due, StoreError>> {
-        self.mailbox.ask(move |engine| read::take_ready(engine, now, limit)).boxed()
+        self.mailbox.look(move |engine| read::take_ready(engine, now, limit)).boxed()
     }
 
     fn release(&self, job: JobId) {
@@ -147,11 +161,11 @@ impl Store for SqliteStore {
     }
 
     fn job(&self, id: JobId) -> BoxFuture<'_, Result<Option<Job>, StoreError>> {
-        self.mailbox.ask(move |engine| read::job(engine, id)).boxed()
+        self.mailbox.look(move |engine| read::job(engine, id)).boxed()
     }
 
     fn jobs(&self, filter: Filter, after: JobId, limit: usize) -> BoxFuture<'_, Result<Vec<Job>, StoreError>> {
-        self.mailbox.ask(move |engine| read::jobs(engine, &filter, after, limit)).boxed()
+        self.mailbox.look(move |engine| read::jobs(engine, &filter, after, limit)).boxed()
     }
 
     fn newest(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Job>, StoreError>> {
@@ -188,7 +202,7 @@ impl Store for SqliteStore {
         before: Timestamp,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Job>, StoreError>> {
-        self.mailbox.ask(move |engine| read::open_before(engine, &account, before, limit)).boxed()
+        self.mailbox.look(move |engine| read::open_before(engine, &account, before, limit)).boxed()
     }
 
     fn withdraw(&self, batch: BatchId, jobs: Vec<JobId>) -> BoxFuture<'_, Result<u64, StoreError>> {
@@ -196,7 +210,7 @@ impl Store for SqliteStore {
     }
 
     fn history(&self, job: JobId) -> BoxFuture<'_, Result<Vec<Recorded>, StoreError>> {
-        self.mailbox.ask(move |engine| read::history(engine, job)).boxed()
+        self.mailbox.look(move |engine| read::history(engine, job)).boxed()
     }
 
     fn once_called(&self, name: String, limit: usize) -> BoxFuture<'_, Result<Vec<JobId>, StoreError>> {

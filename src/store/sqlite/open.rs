@@ -13,9 +13,10 @@ use super::{LockError, sql};
 const APPLICATION_ID: i32 = 0x6e72_6c31;
 
 /// The steps from an empty file to the present format, in order; released ones are never edited.
-pub(super) const MIGRATIONS: [(&str, &str); 2] = [
+pub(super) const MIGRATIONS: [(&str, &str); 3] = [
     ("0001_ledger", include_str!("migrations/0001_ledger.sql")),
     ("0002_accounts_and_money", include_str!("migrations/0002_accounts_and_money.sql")),
+    ("0003_conditions", include_str!("migrations/0003_conditions.sql")),
 ];
 
 /// A ledger could not be opened.
@@ -156,6 +157,8 @@ fn prepare(mut conn: Connection, path: &Path) -> Result<Connection, OpenError> {
         step.pragma_update(None, "user_version", i64::try_from(number).unwrap_or(i64::MAX) + 1).map_err(engine)?;
         step.commit().map_err(engine)?;
     }
+    // A run that was killed while it admitted many rows has left them out.
+    conn.execute_batch(sql::LOOK_UPS).map_err(engine)?;
     Ok(conn)
 }
 

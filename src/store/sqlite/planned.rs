@@ -7,6 +7,7 @@ use rusqlite::params;
 use crate::domain::{BatchId, JobId, StateCode};
 use crate::store::{Due, StoreError, Wanted};
 
+use super::counts;
 use super::engine::{Engine, failed};
 use super::read::{self, all, next, next_rows};
 use super::rows::millis;
@@ -63,7 +64,9 @@ pub(super) fn take(engine: &mut Engine, wanted: &Wanted, now: Timestamp, limit: 
 }
 
 /// The groups of which something is wanted, by batch.
-fn groups(engine: &Engine, wanted: &Wanted) -> Result<Vec<Planned>, StoreError> {
+fn groups(engine: &mut Engine, wanted: &Wanted) -> Result<Vec<Planned>, StoreError> {
+    // Taking only looks, so that this is undone by nothing.
+    counts::settle(engine)?;
     let values = params![wanted.account.as_str(), wanted.batch.map(|batch| batch.0), StateCode::Planned.number()];
     let groups: Vec<Planned> = all(engine, sql::PLANNED_GROUPS, values, |row| {
         let sender: String = row.get(2)?;

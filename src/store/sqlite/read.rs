@@ -24,23 +24,42 @@ pub(super) fn accounts(engine: &mut Engine) -> Result<Vec<Account>, StoreError> 
     all(engine, sql::ACCOUNTS, [], rows::account)
 }
 
+/// Rows are mostly asked for in the order in which they were admitted. So the jobs behind the last one that was found are
+/// walked along, and only a row that does not come next is looked up by its key.
 pub(super) fn known(engine: &mut Engine, batch: BatchId, keys: &[RowKey]) -> Result<Vec<Option<Known>>, StoreError> {
-    let mut statement = engine.conn.prepare_cached(sql::KNOWN).map_err(failed)?;
-    let mut found = Vec::with_capacity(keys.len());
-    for key in keys {
-        let one = statement.query_row(params![batch.0, key.as_bytes()], |row| {
-            Ok(Known {
-                job: JobId(row.get(0)?),
-                state: rows::state_code(row, 1)?,
-                content: Digest::from_bytes(row.get(2)?),
-                output: rows::parse(row, 3, OutputKey::new)?,
-                submissions: row.get(4)?,
-                account: rows::account_name(row, 5)?,
-            })
-        });
-        found.push(one.optional().map_err(failed)?);
+    let mut by_key = engine.conn.prepare_cached(sql::KNOWN).map_err(failed)?;
+    let mut behind = engine.conn.prepare_cached(sql::KNOWN_FROM).map_err(failed)?;
+    let mut known = Vec::with_capacity(keys.len());
+    let mut keys = keys.iter().peekable();
+    while let Some(key) = keys.next() {
+        let found = by_key.query_row(params![batch.0, key.as_bytes()], one_known).optional().map_err(damaged)?;
+        let last = found.as_ref().map(|found| found.job);
+        known.push(found);
+        let (Some(last), Some(_)) = (last, keys.peek()) else { continue };
+        let mut walk = behind.query([last.0]).map_err(failed)?;
+        while let Some(key) = keys.peek() {
+            let Some(row) = walk.next().map_err(failed)? else { break };
+            let is_next = row.get::<_, i64>(6).map_err(failed)? == batch.0
+                && row.get_ref(7).map_err(failed)?.as_blob().is_ok_and(|found| found == key.as_bytes());
+            if !is_next {
+                break;
+            }
+            known.push(Some(one_known(row).map_err(damaged)?));
+            keys.next();
+        }
     }
-    Ok(found)
+    Ok(known)
+}
+
+fn one_known(row: &rusqlite::Row<'_>) -> rusqlite::Result<Known> {
+    Ok(Known {
+        job: JobId(row.get(0)?),
+        state: rows::state_code(row, 1)?,
+        content: Digest::from_bytes(row.get(2)?),
+        output: rows::parse(row, 3, OutputKey::new)?,
+        submissions: row.get(4)?,
+        account: rows::account_name(row, 5)?,
+    })
 }
 
 pub(super) fn output_owners(

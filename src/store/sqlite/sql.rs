@@ -37,6 +37,8 @@ pub(super) const SUBMITTED_AT: &str = "UPDATE accounts SET last_submit_at = ?2 W
 
 pub(super) const KNOWN: &str =
     "SELECT id, state, content, output, submissions, wanted_account FROM jobs WHERE batch = ?1 AND key = ?2";
+pub(super) const KNOWN_FROM: &str = "
+    SELECT id, state, content, output, submissions, wanted_account, batch, key FROM jobs WHERE id > ?1 ORDER BY id";
 pub(super) const OUTPUT_OWNERS: &str = "
     SELECT jobs.output, jobs.label, batches.name, jobs.batch, jobs.key FROM jobs JOIN batches ON batches.id = jobs.batch
     WHERE jobs.output_hash = ?1 AND batches.out = ?2";
@@ -55,16 +57,26 @@ pub(super) const COUNT: &str = "
 pub(super) const SPEND: &str = "
     INSERT INTO spending (batch, account, currency, micros, requests) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT DO UPDATE SET micros = micros + excluded.micros, requests = requests + excluded.requests";
+pub(super) const ROWS: &str = "SELECT ifnull(sum(jobs), 0) FROM groups";
+pub(super) const DROP_LOOK_UPS: &str = "DROP INDEX IF EXISTS jobs_output; DROP INDEX IF EXISTS jobs_content;";
+/// Word for word as the migration has them.
+pub(super) const LOOK_UPS: &str = "
+    CREATE INDEX IF NOT EXISTS jobs_output ON jobs (output_hash);
+    CREATE INDEX IF NOT EXISTS jobs_content ON jobs (content_hash);";
 pub(super) const WITHDRAW: &str = "
-    DELETE FROM jobs WHERE id = ?1 AND batch = ?2 AND state = 1 AND submissions = 0 RETURNING scene, ifnull(sender, '')";
+    DELETE FROM jobs WHERE id = ?1 AND batch = ?2 AND state = 1 AND submissions = 0 RETURNING scene, sender";
 
-pub(super) const STANDING: &str =
-    "SELECT version, state, submissions, scene, ifnull(sender, '') FROM jobs WHERE id = ?1";
+pub(super) const VERSION: &str = "SELECT version FROM jobs WHERE id = ?1";
+/// A step of a job that leaves its row as it was: columns that no step touches, and their indexes, are not written again.
+pub(super) const STEP_ON: &str = "
+    UPDATE jobs SET state = ?3, detail = ?4, due_at = ?5, attempt = ?6, account = ?7, task = ?8, client_ref = ?9,
+        submissions = ?10, version = ?11, finished_at = ?12, sender = ?13
+    WHERE id = ?1 AND version = ?2";
 pub(super) const CHANGE: &str = "
-    UPDATE jobs SET content = ?2, effect = ?3, output = ?4, state = ?5, detail = ?6, due_at = ?7, attempt = ?8,
-        account = ?9, task = ?10, client_ref = ?11, submissions = ?12, version = ?13, finished_at = ?14,
-        output_hash = ?15, content_hash = ?16, wanted_account = ?17, sender = ?18
-    WHERE id = ?1";
+    UPDATE jobs SET state = ?3, detail = ?4, due_at = ?5, attempt = ?6, account = ?7, task = ?8, client_ref = ?9,
+        submissions = ?10, version = ?11, finished_at = ?12, sender = ?13, content = ?14, effect = ?15, output = ?16,
+        output_hash = ?17, content_hash = ?18, wanted_account = ?19
+    WHERE id = ?1 AND version = ?2";
 pub(super) const APPEND: &str = "INSERT INTO events (job, at, name, data) VALUES (?1, ?2, ?3, ?4)";
 pub(super) const TOOK: &str = "INSERT INTO durations (account, took_ms) VALUES (?1, ?2)";
 pub(super) const FORGET_OLD: &str = "DELETE FROM durations WHERE seq <= (SELECT max(seq) FROM durations) - 2000";
@@ -92,11 +104,11 @@ pub(super) const OPEN_BEFORE: &str = "
     SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
         wanted_account
     FROM jobs INDEXED BY jobs_open
-    WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 AND attempt ->> 'started_at' < ?2
+    WHERE state > 1 AND state <> 6 AND state <> 7 AND account = ?1 AND attempt ->> 'started_at' < ?2
     ORDER BY attempt ->> 'started_at', id LIMIT ?3";
 pub(super) const OPEN_GROUPS: &str = "
     SELECT batch, scene, NULL, state, count(*), sum(submissions) FROM jobs INDEXED BY jobs_open
-    WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 GROUP BY batch, scene, state";
+    WHERE state > 1 AND state <> 6 AND state <> 7 AND account = ?1 GROUP BY batch, scene, state";
 pub(super) const GROUPS: &str = "
     SELECT batch, scene, sender, state, jobs, submissions FROM groups WHERE jobs > 0 AND (?1 IS NULL OR batch = ?1)";
 pub(super) const SPENT: &str = "
@@ -105,14 +117,14 @@ pub(super) const SPENT: &str = "
 pub(super) const OPEN_DUE: &str = "
     SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
         wanted_account
-    FROM jobs INDEXED BY jobs_open WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 AND state = ?2
+    FROM jobs INDEXED BY jobs_open WHERE state > 1 AND state <> 6 AND state <> 7 AND account = ?1 AND state = ?2
     AND (due_at IS NULL OR due_at <= ?3) ORDER BY due_at, id";
 pub(super) const OPEN_NEXT: &str = "
-    SELECT id, due_at FROM jobs INDEXED BY jobs_open WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 AND state = ?2
+    SELECT id, due_at FROM jobs INDEXED BY jobs_open WHERE state > 1 AND state <> 6 AND state <> 7 AND account = ?1 AND state = ?2
     AND due_at > ?3 ORDER BY due_at LIMIT ?4";
 pub(super) const OPEN_OF: &str = "
     SELECT state, count(*), total(submissions) FROM jobs INDEXED BY jobs_open
-    WHERE state IN (2, 3, 4, 5, 8, 9) AND account = ?1 GROUP BY state";
+    WHERE state > 1 AND state <> 6 AND state <> 7 AND account = ?1 GROUP BY state";
 
 pub(super) const JOB: &str = "
     SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
@@ -126,7 +138,7 @@ pub(super) const JOBS: &str = "
 pub(super) const JOBS_TROUBLED: &str = "
     SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
         wanted_account
-    FROM jobs INDEXED BY jobs_troubled WHERE state IN (7, 8, 9) AND id > ?1 AND (?2 IS NULL OR batch = ?2)
+    FROM jobs INDEXED BY jobs_troubled WHERE state >= 7 AND id > ?1 AND (?2 IS NULL OR batch = ?2)
     AND (?3 = 0 OR (?3 >> state) & 1) AND (?4 IS NULL OR label = ?4 OR task = ?4 OR client_ref = ?4) ORDER BY id LIMIT ?5";
 
 pub(super) const NEWEST: &str = "

@@ -86,8 +86,7 @@ async fn history_can_be_neither_changed_nor_removed() {
     contract::filled(&store, "m", 1).await;
     let job = store.job(JobId(1)).await.unwrap().unwrap();
     let event = contract::started(&job);
-    let next = job.apply(&event, contract::at(1)).unwrap();
-    store.commit(Change { expected_version: 0, job: next, event, at: contract::at(1) }).await.unwrap();
+    store.commit(Change::of(&job, event, contract::at(1)).unwrap()).await.unwrap();
     drop(store);
     let raw = Connection::open(&path).unwrap();
     assert!(raw.execute_batch("UPDATE events SET at = 0").is_err());
@@ -112,9 +111,62 @@ async fn history_is_protected_as_before_once_a_batch_was_taken_out() {
     contract::filled(&store, "n", 1).await;
     let job = store.jobs(Filter::default(), JobId(0), 1).await.unwrap().remove(0);
     let event = contract::started(&job);
-    let next = job.apply(&event, contract::at(1)).unwrap();
-    store.commit(Change { expected_version: 0, job: next, event, at: contract::at(1) }).await.unwrap();
+    store.commit(Change::of(&job, event, contract::at(1)).unwrap()).await.unwrap();
     assert!(raw.execute_batch("DELETE FROM events").is_err());
+}
+
+#[tokio::test]
+async fn look_up_tables_that_were_left_out_for_many_rows_are_made_again_whatever_comes_between() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nightreel.db");
+    let schema = || -> Vec<String> {
+        let raw = Connection::open(&path).unwrap();
+        let ours = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY name";
+        let mut statement = raw.prepare(ours).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let store = SqliteStore::open(&path, contract::at(0)).unwrap();
+    let (whole, batch) = (schema(), contract::filled(&store, "m", 2).await);
+    let owner = async |store: &SqliteStore| {
+        let asks = vec![(None, RowKey::of_id("r1"), contract::row("r1").output)];
+        store.output_owners("/videos".into(), asks).await.unwrap()[0].as_ref().map(|owner| owner.label.clone())
+    };
+    store.expect_rows(10).await.unwrap();
+    assert_eq!(schema(), whole, "a few rows are not worth it");
+    store.expect_rows(1_000_000).await.unwrap();
+    assert_eq!(whole.len() - schema().len(), 2);
+    assert_eq!(store.admit(batch.id, vec![contract::row("r2")], contract::at(1)).await.unwrap(), 1);
+    assert_eq!(owner(&store).await.as_deref(), Some("r1"));
+    store.all_admitted().await.unwrap();
+    assert_eq!(schema(), whole);
+    // The same where the process ended before it came so far.
+    store.expect_rows(1_000_000).await.unwrap();
+    drop(store);
+    let store = SqliteStore::open(&path, contract::at(0)).unwrap();
+    assert_eq!(schema(), whole);
+    assert_eq!(owner(&store).await.as_deref(), Some("r1"));
+    assert_eq!(store.tally(None).await.unwrap().planned, 3);
+}
+
+#[tokio::test]
+async fn rows_are_known_in_any_order_and_beside_those_of_other_batches() {
+    let store = SqliteStore::open_in_memory().unwrap();
+    let batch = contract::filled(&store, "m", 6).await;
+    let other = contract::filled(&store, "n", 3).await;
+    let more = (6..9).map(|number| contract::row(&format!("r{number}"))).collect();
+    store.admit(batch.id, more, contract::at(0)).await.unwrap();
+    let known = async |batch: &Batch, names: &[&str]| {
+        let keys = names.iter().map(|name| RowKey::of_id(name)).collect();
+        let known = store.known(batch.id, keys).await.unwrap();
+        known.into_iter().map(|known| known.map(|known| known.job.0)).collect::<Vec<_>>()
+    };
+    let in_order = ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8"];
+    let numbers = [1, 2, 3, 4, 5, 6, 10, 11, 12].map(Some);
+    assert_eq!(known(&batch, &in_order).await, numbers);
+    assert_eq!(known(&other, &in_order[..4]).await, [Some(7), Some(8), Some(9), None]);
+    let mixed = ["r8", "new", "r1", "r2", "r2", "r0", "gone", "r7"];
+    assert_eq!(known(&batch, &mixed).await, [Some(12), None, Some(2), Some(3), Some(3), Some(1), None, Some(11)]);
+    assert_eq!(known(&batch, &[]).await, []);
 }
 
 #[tokio::test]
@@ -185,7 +237,7 @@ async fn a_ledger_of_the_first_format_is_brought_up_to_date_and_goes_on() {
     old.pragma_update(None, "application_id", 0x6e72_6c31).unwrap();
     old.pragma_update(None, "user_version", 1).unwrap();
     drop(old);
-    assert!(matches!(SqliteStore::open_to_read(&path), Err(OpenError::Older { found: 1, known: 2, .. })));
+    assert!(matches!(SqliteStore::open_to_read(&path), Err(OpenError::Older { found: 1, known: 3, .. })));
     let store = SqliteStore::open(&path, contract::at(0)).unwrap();
     let tally = store.tally(None).await.unwrap();
     assert_eq!((tally.planned, tally.waiting, tally.done, tally.submissions), (1, 1, 1, 2));
@@ -201,9 +253,32 @@ async fn a_ledger_of_the_first_format_is_brought_up_to_date_and_goes_on() {
     let planned = store.take_planned(wanted, contract::at(9_999_999_999), 5).await.unwrap();
     assert_eq!((planned.jobs.len(), planned.jobs[0].label.as_str()), (1, "bert"));
     let event = contract::started(&planned.jobs[0]);
-    let job = planned.jobs[0].apply(&event, contract::at(1)).unwrap();
-    store.commit(Change { expected_version: 0, job, event, at: contract::at(1) }).await.unwrap();
+    store.commit(Change::of(&planned.jobs[0], event, contract::at(1)).unwrap()).await.unwrap();
     assert_eq!(store.tally(None).await.unwrap().submitting, 1);
+    // It is the same as one that was made today, and refuses what that one refuses.
+    let new = folder.path().join("new.db");
+    drop(SqliteStore::open(&new, contract::at(0)).unwrap());
+    let schema = |path: &Path| -> Vec<String> {
+        let raw = Connection::open(path).unwrap();
+        let ours = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY name";
+        let mut statement = raw.prepare(ours).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    assert_eq!(schema(&path), schema(&new));
+    let raw = Connection::open(&path).unwrap();
+    for state in [2, 3, 4, 5, 6, 8, 9] {
+        let without_attempt = format!("UPDATE jobs SET attempt = NULL, state = {state} WHERE id = 1");
+        assert!(raw.execute_batch(&without_attempt).is_err(), "{state}");
+    }
+    raw.execute_batch("BEGIN; UPDATE jobs SET attempt = NULL, state = 7 WHERE id = 1; ROLLBACK").unwrap();
+    let whole: String = raw.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(whole, "ok");
+    // No list of values is left that a table would be made for with each step.
+    let plan = format!("EXPLAIN {}", sql::STEP_ON);
+    let mut explained = raw.prepare(&plan).unwrap();
+    let nothing = rusqlite::params_from_iter(std::iter::repeat_n(None::<i64>, 13));
+    let steps = explained.query_map(nothing, |row| row.get::<_, String>(1)).unwrap();
+    assert!(steps.map(Result::unwrap).all(|step| step != "OpenEphemeral"));
 }
 
 #[test]
@@ -212,5 +287,12 @@ fn released_migrations_are_never_edited() {
         .iter()
         .map(|(name, text)| format!("{name} {}", Digest::of(text.as_bytes()).short(16)))
         .collect();
-    assert_eq!(digests, ["0001_ledger 395e92232c5d4bf0", "0002_accounts_and_money c57e30e52e400555"]);
+    assert_eq!(
+        digests,
+        [
+            "0001_ledger 395e92232c5d4bf0",
+            "0002_accounts_and_money c57e30e52e400555",
+            "0003_conditions f59118a22494a16d"
+        ]
+    );
 }

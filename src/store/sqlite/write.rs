@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, ToSql, params};
 
-use crate::domain::{AccountName, BatchId, BatchName, Job, JobEvent, JobId, State, StateCode};
+use crate::domain::{AccountName, BatchId, BatchName, JobId, State, StateCode, TaskId};
 use crate::store::{Account, Batch, Change, NewJob, RunEnd, StoreError};
 
 use super::engine::{Engine, failed};
@@ -33,36 +33,52 @@ pub(super) fn open_account(engine: &mut Engine, account: &Account) -> Result<Acc
     statement.query_row(values, rows::account).map_err(failed)
 }
 
-pub(super) fn admit(engine: &mut Engine, batch: BatchId, jobs: &[NewJob], at: Timestamp) -> Result<u64, StoreError> {
+/// A row to be admitted, with what the ledger keeps of it besides: made by the caller, so that the ledger's thread only
+/// writes.
+#[derive(Debug)]
+pub(super) struct Row {
+    job: NewJob,
+    effect: String,
+    output_hash: i64,
+}
+
+impl Row {
+    pub(super) fn new(job: NewJob) -> Result<Self, StoreError> {
+        let (effect, output_hash) = (json(&job.effect)?, output_hash(&job.output));
+        Ok(Self { job, effect, output_hash })
+    }
+}
+
+pub(super) fn admit(engine: &mut Engine, batch: BatchId, rows: &[Row], at: Timestamp) -> Result<u64, StoreError> {
     writable(engine)?;
     let detail = json(&State::Planned { due_at: at, resend: false, with: None })?;
     let mut added = 0;
-    let mut groups: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, Option<&AccountName>), i64> = BTreeMap::new();
     {
         let mut statement = engine.conn.prepare_cached(sql::ADMIT).map_err(failed)?;
-        for job in jobs {
+        for Row { job, effect, output_hash } in rows {
             let values = params![
                 batch.0,
                 job.key.as_bytes(),
                 job.label,
                 job.content.as_bytes(),
-                json(&job.effect)?,
+                effect,
                 job.output.as_str(),
                 job.columns,
                 detail,
                 millis(at),
-                output_hash(&job.output),
+                output_hash,
                 look_up(&job.content),
                 job.account.as_ref().map(AccountName::as_str),
             ];
             if statement.execute(values).map_err(failed)? > 0 {
                 added += 1;
-                *groups.entry((&job.effect.scene, sender(job.account.as_ref()))).or_default() += 1;
+                *groups.entry((&job.effect.scene, job.account.as_ref())).or_default() += 1;
             }
         }
     }
     for ((scene, sender), jobs) in groups {
-        count(engine, batch, (scene, sender, StateCode::Planned), jobs, 0)?;
+        engine.counts.add(batch, (scene, sender, StateCode::Planned), jobs, 0);
     }
     Ok(added)
 }
@@ -71,16 +87,18 @@ pub(super) fn withdraw(engine: &mut Engine, batch: BatchId, jobs: &[JobId]) -> R
     writable(engine)?;
     let mut removed = 0;
     for job in jobs {
-        let gone: Option<(String, String)> = engine
+        let gone: Option<(String, Option<AccountName>)> = engine
             .conn
             .prepare_cached(sql::WITHDRAW)
             .and_then(|mut statement| {
-                statement.query_row(params![job.0, batch.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+                statement
+                    .query_row(params![job.0, batch.0], |row| Ok((row.get(0)?, rows::account_name(row, 1)?)))
+                    .optional()
             })
             .map_err(failed)?;
         if let Some((scene, sender)) = gone {
             removed += 1;
-            count(engine, batch, (&scene, &sender, StateCode::Planned), -1, 0)?;
+            engine.counts.add(batch, (&scene, sender.as_ref(), StateCode::Planned), -1, 0);
         }
     }
     Ok(removed)
@@ -95,123 +113,95 @@ pub(super) fn note_run(engine: &mut Engine, ended: &RunEnd) -> Result<(), StoreE
     engine.conn.prepare_cached(sql::FORGET_RUNS).and_then(|mut forget| forget.execute([])).map(drop).map_err(failed)
 }
 
-pub(super) fn commit(engine: &mut Engine, change: &Change) -> Result<(), StoreError> {
-    writable(engine)?;
-    let job = &change.job;
-    let standing = engine
-        .conn
-        .prepare_cached(sql::STANDING)
-        .and_then(|mut statement| {
-            let read = |row: &rusqlite::Row<'_>| {
-                let numbers: (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                Ok((numbers, row.get::<_, String>(3)?, row.get::<_, String>(4)?))
-            };
-            statement.query_row([job.id.0], read).optional()
-        })
-        .map_err(failed)?;
-    let Some(((version, state, submissions), scene, sent_by)) = standing else {
-        return Err(StoreError::Damaged(format!("job {} is missing", job.id)));
-    };
-    if version.cast_unsigned() != change.expected_version {
-        return Err(StoreError::Conflict { job: job.id });
+/// A change, with the texts that it puts into the ledger: made by the caller, so that the ledger's thread only writes.
+#[derive(Debug)]
+pub(super) struct Written {
+    change: Change,
+    detail: String,
+    attempt: Option<String>,
+    event: String,
+    /// What came from the row, where the change is about that.
+    row: Option<String>,
+}
+
+impl Written {
+    pub(super) fn new(change: Change) -> Result<Self, StoreError> {
+        let job = &change.job;
+        let (detail, event) = (json(&job.state)?, json(&change.event)?);
+        let attempt = job.attempt.as_ref().map(json).transpose()?;
+        let row = if change.before.keeps_row { None } else { Some(json(&job.effect)?) };
+        Ok(Self { change, detail, attempt, event, row })
     }
-    let before = StateCode::from_number(state)
-        .ok_or_else(|| StoreError::Damaged(format!("job {} has the unknown state {state}", job.id)))?;
-    update(engine, change)?;
-    let now = i64::from(job.submissions);
-    count(engine, job.batch, (&scene, &sent_by, before), -1, -submissions)?;
-    count(engine, job.batch, (&job.effect.scene, sender(job.sender()), job.state.code()), 1, now)?;
-    spend(engine, job, now - submissions)?;
-    append(engine, change)?;
+}
+
+/// Commits a change. A refusal is given back having written nothing; where the engine fails, what was begun has to be undone.
+pub(super) fn commit(engine: &mut Engine, written: &Written) -> Result<Result<(), StoreError>, StoreError> {
+    let change = &written.change;
+    let job = &change.job;
+    if engine.read_only {
+        return Ok(Err(StoreError::ReadOnly));
+    }
+    if update(engine, written)? == 0 {
+        return refusal(engine, job.id).map(Err);
+    }
+    engine.counts.change(change);
+    let values = params![job.id.0, millis(change.at), change.event.name(), written.event];
+    engine.conn.prepare_cached(sql::APPEND).and_then(|mut append| append.execute(values)).map_err(failed)?;
+    engine.count_event();
     if job.state != State::Submitting {
         // The submitter keeps what it is submitting.
         engine.freed.push(job.id.0);
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
-fn update(engine: &Engine, change: &Change) -> Result<(), StoreError> {
-    let job = &change.job;
+/// Why a job was not there to be changed.
+fn refusal(engine: &Engine, job: JobId) -> Result<StoreError, StoreError> {
+    let mut standing = engine.conn.prepare_cached(sql::VERSION).map_err(failed)?;
+    let found: Option<i64> = standing.query_row([job.0], |row| row.get(0)).optional().map_err(failed)?;
+    Ok(match found {
+        Some(_) => StoreError::Conflict { job },
+        None => StoreError::Damaged(format!("job {job} is missing")),
+    })
+}
+
+fn update(engine: &Engine, written: &Written) -> Result<usize, StoreError> {
+    let Written { change, detail, attempt: attempt_text, row, .. } = written;
+    let (job, before) = (&change.job, &change.before);
     let attempt = job.attempt.as_ref();
-    let values = params![
+    let account = attempt.map(|attempt| attempt.account.as_str());
+    let task = job.task().map(TaskId::as_str);
+    let client_ref = attempt.map(|attempt| attempt.client_ref.as_str());
+    let step = params![
         job.id.0,
-        job.content.as_bytes(),
-        json(&job.effect)?,
-        job.output.as_str(),
+        before.version.cast_signed(),
         job.state.code().number(),
-        json(&job.state)?,
+        detail,
         job.state.due_at().map(millis),
-        attempt.map(json).transpose()?,
-        attempt.map(|attempt| attempt.account.as_str()),
-        job.task().map(crate::domain::TaskId::as_str),
-        attempt.map(|attempt| attempt.client_ref.as_str()),
+        attempt_text,
+        account,
+        task,
+        client_ref,
         job.submissions,
         job.version.cast_signed(),
         job.finished_at.map(millis),
+        job.sender().map(AccountName::as_str),
+    ];
+    let Some(effect) = row else {
+        let mut statement = engine.conn.prepare_cached(sql::STEP_ON).map_err(failed)?;
+        return statement.execute(step).map_err(failed);
+    };
+    let of_row = params![
+        job.content.as_bytes(),
+        effect,
+        job.output.as_str(),
         output_hash(&job.output),
         look_up(&job.content),
         job.account.as_ref().map(AccountName::as_str),
-        job.sender().map(AccountName::as_str),
     ];
+    let values: Vec<&dyn ToSql> = step.iter().chain(of_row).copied().collect();
     let mut statement = engine.conn.prepare_cached(sql::CHANGE).map_err(failed)?;
-    statement.execute(values).map(drop).map_err(failed)
-}
-
-fn append(engine: &mut Engine, change: &Change) -> Result<(), StoreError> {
-    let values = params![change.job.id.0, millis(change.at), change.event.name(), json(&change.event)?];
-    engine.conn.prepare_cached(sql::APPEND).and_then(|mut append| append.execute(values)).map_err(failed)?;
-    engine.count_event();
-    let Some(attempt) = &change.job.attempt else { return Ok(()) };
-    let account = attempt.account.as_str();
-    match &change.event {
-        JobEvent::SubmitStarted { .. } => {
-            let values = params![account, millis(change.at)];
-            let marked = engine.conn.prepare_cached(sql::SUBMITTED_AT).and_then(|mut mark| mark.execute(values));
-            marked.map(drop).map_err(failed)
-        }
-        JobEvent::Succeeded { took_ms: Some(took), .. } => {
-            let took = i64::try_from(*took).unwrap_or(i64::MAX);
-            let noted = engine.conn.prepare_cached(sql::TOOK).and_then(|mut note| note.execute(params![account, took]));
-            noted.map_err(failed)?;
-            engine
-                .conn
-                .prepare_cached(sql::FORGET_OLD)
-                .and_then(|mut forget| forget.execute([]))
-                .map(drop)
-                .map_err(failed)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Counts jobs of a scene, for a sender, in a state.
-fn count(
-    engine: &Engine,
-    batch: BatchId,
-    (scene, sender, state): (&str, &str, StateCode),
-    jobs: i64,
-    submissions: i64,
-) -> Result<(), StoreError> {
-    let values = params![batch.0, scene, sender, state.number(), jobs, submissions];
-    let mut statement = engine.conn.prepare_cached(sql::COUNT).map_err(failed)?;
-    statement.execute(values).map(drop).map_err(failed)
-}
-
-/// Counts what may have been paid: `requests` more of the present attempt, or less where it certainly made nothing.
-fn spend(engine: &Engine, job: &Job, requests: i64) -> Result<(), StoreError> {
-    let Some(attempt) = job.attempt.as_ref().filter(|_| requests != 0) else { return Ok(()) };
-    let (currency, micros) = attempt
-        .price
-        .as_ref()
-        .map_or(("", 0), |price| (price.currency.as_str(), i64::try_from(price.amount.micros()).unwrap_or(i64::MAX)));
-    let values = params![job.batch.0, attempt.account.as_str(), currency, micros.saturating_mul(requests), requests];
-    let mut statement = engine.conn.prepare_cached(sql::SPEND).map_err(failed)?;
-    statement.execute(values).map(drop).map_err(failed)
-}
-
-/// How a group names its sender.
-fn sender(account: Option<&AccountName>) -> &str {
-    account.map_or("", AccountName::as_str)
+    statement.execute(values.as_slice()).map_err(failed)
 }
 
 pub(super) fn writable(engine: &Engine) -> Result<(), StoreError> {

@@ -1,6 +1,7 @@
 //! The ledger: transitions a second with 500 jobs in flight beside one transaction each, the first job of a large ledger, and
 //! what a row costs by the size of the ledger. `cargo bench --bench ledger [-- transitions | resume | growth]`
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made fails")]
+#![expect(clippy::disallowed_methods, reason = "what is measured is the machine's own time")]
 
 mod common;
 

@@ -1,6 +1,7 @@
 //! The real binary, from its start: `--version`, `status`, the first request on a ledger of a million rows, and a manifest of
 //! a million rows taken in. `cargo bench --bench start [-- start | resume | admit | rows | pictures]`
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made fails")]
+#![expect(clippy::disallowed_methods, reason = "what is measured is the machine's own time")]
 
 mod common;
 

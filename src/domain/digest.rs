@@ -28,7 +28,9 @@ impl Digest {
     #[must_use]
     pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut whole = Parts::default();
-        parts.into_iter().for_each(|part| whole.add([part]));
+        for part in parts {
+            whole.add([part]);
+        }
         whole.digest()
     }
 
@@ -78,7 +80,9 @@ impl Parts {
     pub(super) fn add<const N: usize>(&mut self, pieces: [&[u8]; N]) {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         self.0.update((length as u64).to_le_bytes());
-        pieces.iter().for_each(|piece| self.0.update(piece));
+        for piece in pieces {
+            self.0.update(piece);
+        }
     }
 
     pub(super) fn digest(self) -> Digest {

@@ -107,7 +107,9 @@ impl Effect {
         for setting in [&self.duration, &self.model, &self.mode] {
             parts.add([setting.as_deref().unwrap_or_default().as_bytes()]);
         }
-        self.images.iter().for_each(|image| image.add_to(&mut parts));
+        for image in self.images.iter() {
+            image.add_to(&mut parts);
+        }
         parts.digest()
     }
 }

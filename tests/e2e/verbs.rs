@@ -299,7 +299,7 @@ fn logs_can_be_json_and_the_file_sets_what_flags_do_not() {
     let ran = crate::support::Ran::from(ran).exits(0);
     let logged: Vec<serde_json::Value> =
         ran.err.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert!(logged.iter().any(|line| line["message"] == "recorded" && line["label"].is_string()), "{}", ran.err);
+    assert!(logged.iter().any(|line| line["message"] == "recorded" && line["row"].is_string()), "{}", ran.err);
     world.paid_once(2);
 }
 

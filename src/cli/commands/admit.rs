@@ -90,9 +90,12 @@ pub(super) async fn admit(
     if let Some(batch) = as_before.filter(|_| nothing_new && !gone) {
         return Ok(Admitted { batch: batch.id, conflicts, warnings: 0 });
     }
+    // Of a batch that was not there, no row needs to be looked for.
+    let was_there = batch.is_some();
     let batch = store.open_batch(name, ask.out.clone(), plan.columns.clone(), ask.manifest.clone()).await?;
     let remember = if gone { Remember::Planned } else { Remember::Nothing };
-    let mut survey = Survey::begin(Ask { batch: Some(batch.clone()), remember, judge: Judge::Nothing, ..ask })?;
+    let known = was_there.then(|| batch.clone());
+    let mut survey = Survey::begin(Ask { batch: known, remember, judge: Judge::Nothing, ..ask })?;
     store.expect_rows(plan.new).await?;
     let taken_in = take_in(opened, &mut survey, batch.id, changed).await;
     // Also where it came to nothing: the run goes on with what it has.

@@ -19,6 +19,7 @@ pub(super) fn begin(engine: &mut Engine, rows: u64) -> Result<(), StoreError> {
     let there: i64 = engine.conn.query_row(sql::ROWS, [], |row| row.get(0)).map_err(failed)?;
     if rows >= MANY && rows >= there.max(0).cast_unsigned() {
         engine.conn.execute_batch(sql::DROP_LOOK_UPS).map_err(failed)?;
+        engine.conn.execute_batch(sql::MORE_ROOM).map_err(failed)?;
     }
     Ok(())
 }
@@ -26,5 +27,6 @@ pub(super) fn begin(engine: &mut Engine, rows: u64) -> Result<(), StoreError> {
 /// Makes them, unless they are there.
 pub(super) fn end(engine: &mut Engine) -> Result<(), StoreError> {
     writable(engine)?;
+    engine.conn.execute_batch(sql::USUAL_ROOM).map_err(failed)?;
     engine.conn.execute_batch(sql::LOOK_UPS).map_err(failed)
 }

@@ -60,11 +60,11 @@ impl Counts {
     }
 
     /// Forgets what was counted since.
-    pub(super) fn back_to(&mut self, Mark([jobs, spent, sent, took]): Mark) {
-        self.jobs.truncate(jobs);
-        self.spent.truncate(spent);
-        self.sent.truncate(sent);
-        self.took.truncate(took);
+    pub(super) fn back_to(&mut self, Mark(counted): Mark) {
+        self.jobs.truncate(counted[0]);
+        self.spent.truncate(counted[1]);
+        self.sent.truncate(counted[2]);
+        self.took.truncate(counted[3]);
     }
 
     /// Counts jobs of a scene, for a sender, in a state.
@@ -124,19 +124,18 @@ pub(super) fn settle(engine: &mut Engine) -> Result<(), StoreError> {
 }
 
 fn write(engine: &Engine, counts: Counts) -> Result<(), StoreError> {
-    let Counts { jobs, spent, sent, took } = counts;
-    settle_jobs(engine, jobs)?;
-    settle_spent(engine, spent)?;
-    let sent: BTreeMap<AccountName, Timestamp> = sent.into_iter().collect();
+    settle_jobs(engine, counts.jobs)?;
+    settle_spent(engine, counts.spent)?;
+    let sent: BTreeMap<AccountName, Timestamp> = counts.sent.into_iter().collect();
     let mut mark = engine.conn.prepare_cached(sql::SUBMITTED_AT).map_err(failed)?;
     for (account, at) in sent {
         mark.execute(params![account.as_str(), millis(at)]).map_err(failed)?;
     }
-    if took.is_empty() {
+    if counts.took.is_empty() {
         return Ok(());
     }
     let mut note = engine.conn.prepare_cached(sql::TOOK).map_err(failed)?;
-    for (account, took) in took {
+    for (account, took) in counts.took {
         note.execute(params![account.as_str(), i64::try_from(took).unwrap_or(i64::MAX)]).map_err(failed)?;
     }
     let mut forget = engine.conn.prepare_cached(sql::FORGET_OLD).map_err(failed)?;
@@ -167,9 +166,9 @@ fn settle_spent(engine: &Engine, spent: Vec<Spent>) -> Result<(), StoreError> {
         sum.0 = sum.0.saturating_add(micros);
         sum.1 += requests;
     }
-    let mut spend = engine.conn.prepare_cached(sql::SPEND).map_err(failed)?;
+    let mut add = engine.conn.prepare_cached(sql::SPEND).map_err(failed)?;
     for ((batch, account, currency), (micros, requests)) in sums {
-        spend.execute(params![batch.0, account.as_str(), currency, micros, requests]).map_err(failed)?;
+        add.execute(params![batch.0, account.as_str(), currency, micros, requests]).map_err(failed)?;
     }
     Ok(())
 }

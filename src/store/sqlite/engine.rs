@@ -196,20 +196,16 @@ impl Engine {
             // Nothing of the group is kept; a failure here leaves the connection as it was.
             drop(self.conn.execute_batch(sql::ROLLBACK));
         }
-        match &committed {
-            Ok(()) => {
-                for job in self.freed.drain(..) {
-                    self.taken.remove(&job);
-                }
-                if self.kill_after.is_some_and(|after| self.events >= after) {
-                    kill_process(getpid(), Signal::KILL).unwrap_or(());
-                }
+        if committed.is_ok() {
+            for job in self.freed.drain(..) {
+                self.taken.remove(&job);
             }
-            Err(_) => {
-                self.freed.clear();
-                self.counts = Counts::default();
+            if self.kill_after.is_some_and(|after| self.events >= after) {
+                kill_process(getpid(), Signal::KILL).unwrap_or(());
             }
         }
+        self.freed.clear();
+        self.counts = Counts::default();
         self.miscounted = false;
         for answer in answers {
             answer(committed.as_ref().copied().map_err(again));

@@ -59,6 +59,9 @@ pub(super) const SPEND: &str = "
     ON CONFLICT DO UPDATE SET micros = micros + excluded.micros, requests = requests + excluded.requests";
 pub(super) const ROWS: &str = "SELECT ifnull(sum(jobs), 0) FROM groups";
 pub(super) const DROP_LOOK_UPS: &str = "DROP INDEX IF EXISTS jobs_output; DROP INDEX IF EXISTS jobs_content;";
+/// Room for the table of keys of a million rows, which is in the order of digests as well.
+pub(super) const MORE_ROOM: &str = "PRAGMA cache_size = -64000";
+pub(super) const USUAL_ROOM: &str = "PRAGMA cache_size = -16000; PRAGMA shrink_memory;";
 /// Word for word as the migration has them.
 pub(super) const LOOK_UPS: &str = "
     CREATE INDEX IF NOT EXISTS jobs_output ON jobs (output_hash);

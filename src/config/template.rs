@@ -71,6 +71,12 @@ const GENERAL: [(&str, &[Line]); 8] = [
                 "Requests that may be paid, in a time: 20/min, 5/s, 300/h. Never passed, also after a restart.",
             ),
             line(Key::InFlight, "5", "Parallel generations. Your plan says how many; fewer are learned from refusals."),
+            line(
+                Key::Probe,
+                "false",
+                "in_flight is all that the account allows: when a task has probably ended, the next row is sent to find out. \
+                 Not where the account allows more, for that would be passed. Kling only.",
+            ),
             line(Key::Weight, "1", "An account's share of rows that several could send at the same moment."),
             line(
                 Key::Pool,

@@ -61,7 +61,8 @@ fn night(limit: usize, rows: usize, lists: bool, probe: bool) {
             downloader: Arc::new(Downloader::new(clock, Downloader::STALL_AFTER, Downloader::MAX_BYTES).unwrap()),
         };
         let gateway: Arc<dyn Gateway> = Arc::<Remote>::clone(&remote);
-        let (pipeline, _control) = Pipeline::prepare(parts, settings(gateway, limit, probe), Gate::Open(None)).await.unwrap();
+        let (pipeline, _control) =
+            Pipeline::prepare(parts, settings(gateway, limit, probe), Gate::Open(None)).await.unwrap();
         tokio::select! {
             outcome = pipeline.run() => drop(outcome.unwrap()),
             () = turn(Arc::clone(&store)) => {}

@@ -74,8 +74,7 @@ const GENERAL: [(&str, &[Line]); 8] = [
             line(
                 Key::Probe,
                 "false",
-                "in_flight is all that the account allows: when a task has probably ended, the next row is sent to find out. \
-                 Not where the account allows more, for that would be passed. Kling only.",
+                "Find a free slot by sending the next row (kling). Only where in_flight is all that the account allows.",
             ),
             line(Key::Weight, "1", "An account's share of rows that several could send at the same moment."),
             line(

@@ -1,5 +1,7 @@
 //! Whole runs over a scripted remote, on virtual time.
 
+mod probes;
+
 use std::time::Duration;
 
 use jiff::Timestamp;

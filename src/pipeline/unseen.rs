@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use super::slots::{Known, Slots};
 use crate::pace::Expectation;
 
-/// How many slots have probably come free before a probe is sent: a twentieth of them, half of which is what stands idle.
-const SHARE: f64 = 0.05;
+/// How many slots have probably come free before a probe is sent: this share of them, half of which is what stands idle.
+const SHARE: f64 = 0.03;
 /// At least so much of a slot, for each refusal costs a request and two events; and at most so much.
-const LEAST_FREE: f64 = 0.25;
+const LEAST_FREE: f64 = 0.15;
 const MOST_FREE: f64 = 0.75;
 /// Between two probes, at least this part of the span in which one slot usually comes free.
 const PART: u32 = 8;
@@ -126,7 +126,7 @@ mod tests {
     fn slots_come_free_with_time_and_a_refusal_takes_that_back() {
         let tasks: Vec<Running> = (0..5).map(|task| running(task * 48, task * 48)).collect();
         let free = |known, second| more_ended(&tasks, &even(), known, at(second));
-        assert!(free(NOTHING, 60) < 1e-9 && free(NOTHING, 200) > 0.5, "{}", free(NOTHING, 200));
+        assert!(free(NOTHING, 59) < 1e-9 && free(NOTHING, 200) > 0.5, "{}", free(NOTHING, 200));
         let refused = Known { at: at(200), ended: 0, more: 0.0 };
         assert!(free(refused, 200) < 1e-9);
         // All five run on: the oldest are likelier to end than if they might have ended before.

@@ -98,7 +98,13 @@ fn outcome(
     match submitted {
         Submitted::NotMade(NotMade { words, retry_after, .. }) if answered => {
             let due_at = shared.after(retry_after.unwrap_or_default());
-            (JobEvent::PutOff { due_at, words: format!("sent to see whether a slot was free, and none was: {words}") }, None)
+            (
+                JobEvent::PutOff {
+                    due_at,
+                    words: format!("sent to see whether a slot was free, and none was: {words}"),
+                },
+                None,
+            )
         }
         Submitted::Accepted(Accepted { task, request_id, handle }) => {
             (JobEvent::Accepted { task, request_id, handle }, None)

@@ -36,7 +36,11 @@ impl Stage {
 
     /// Thinks over when to ask for all tasks, where that can be, and something changed.
     pub(super) fn plan(&mut self) {
-        if self.plan_by_probes() || !std::mem::take(&mut self.unplanned) || !self.asks_for_all() || !self.lane().expectation().is_learned() {
+        if self.plan_by_probes()
+            || !std::mem::take(&mut self.unplanned)
+            || !self.asks_for_all()
+            || !self.lane().expectation().is_learned()
+        {
             return;
         }
         // How old each was when it was last seen not to have ended, and how old it is now.
@@ -51,7 +55,8 @@ impl Stage {
                 (since.map_or(Duration::ZERO, |since| age.saturating_sub(since)), age)
             })
             .collect();
-        let asked_at = self.watched.values().filter(|watched| watched.is_ordinary()).filter_map(|watched| watched.asked_at).max();
+        let asked_at =
+            self.watched.values().filter(|watched| watched.is_ordinary()).filter_map(|watched| watched.asked_at).max();
         let min_poll = self.lane().settings.min_poll;
         let soon = asked_at.and_then(|at| at.checked_add(min_poll).ok()).unwrap_or(now).max(self.first_at);
         let least = Duration::try_from(soon.duration_since(now)).unwrap_or_default();

@@ -25,7 +25,7 @@ pub(crate) struct Doctor {
     /// Parallel generations [default: 5]
     #[arg(long, value_name = "N", help_heading = "Remote")]
     in_flight: Option<String>,
-    /// --in-flight is all that the account allows: when a task has probably ended, send the next row to find out
+    /// --in-flight is all that the account allows: find a free slot by sending the next row
     #[arg(long, help_heading = "Remote")]
     probe: bool,
     /// Rows that stay in doubt: hold them, or resend them, which may pay twice [default: hold]

@@ -46,8 +46,8 @@ pub(crate) struct Pacing {
     /// Parallel generations [default: 5]
     #[arg(long, value_name = "N", help_heading = "Remote")]
     pub(super) in_flight: Option<String>,
-    /// --in-flight is all that the account allows: when a task has probably ended, send the next row to find out; else it is
-    /// refused and costs nothing. Not where the account allows more, for that would be passed. Kling only
+    /// --in-flight is all that the account allows: find a free slot by sending the next row, which is refused and costs
+    /// nothing while all run. Where the account allows more, --in-flight would be passed. Kling only
     #[arg(long, help_heading = "Remote")]
     pub(super) probe: bool,
     /// The most that may be paid in all runs of the batch, in the currency of the prices, such as 50

@@ -50,6 +50,8 @@ pub struct Capabilities {
     pub list: bool,
     /// How many tasks can be asked for by their ids in one request, where more than one can.
     pub many: Option<usize>,
+    /// A request beyond the account's parallel generations is refused with a code of its own, and certainly makes nothing.
+    pub refuses: bool,
 }
 
 impl Capabilities {

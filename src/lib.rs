@@ -59,6 +59,8 @@
 //! - **lane**: an account at work in a run.
 //! - **pool**: accounts that share their slots.
 //! - **slot**: one of an account's parallel generations.
+//! - **probe**: of slots: a request beyond those that are counted, which the remote refuses while all run; of a gateway: a
+//!   question for a task that does not exist.
 //! - **canary**: the rows of a scene that go ahead of the rest.
 //! - **budget**: what may be paid in all runs of a batch.
 //! - **handle**: where a remote said that a task is to be asked for.

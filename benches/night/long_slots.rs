@@ -33,15 +33,17 @@ const LATENCY: Duration = Duration::from_millis(300);
 const TASK: std::ops::RangeInclusive<u64> = 60_000..=300_000;
 
 pub(crate) fn run() {
-    rig::head(&["limit", "remote", "slots used", "questions a task", "refused a task"]);
+    rig::head(&["limit", "remote", "probes", "slots used", "once filled", "questions a task", "refused a task"]);
     for (limit, rows) in [(5, 200), (20, 600), (100, 2000)] {
         for lists in [true, false] {
-            night(limit, rows, lists);
+            for probe in [false, true] {
+                night(limit, rows, lists, probe);
+            }
         }
     }
 }
 
-fn night(limit: usize, rows: usize, lists: bool) {
+fn night(limit: usize, rows: usize, lists: bool, probe: bool) {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().start_paused(true).build().unwrap();
     let world = runtime.block_on(async {
@@ -59,7 +61,8 @@ fn night(limit: usize, rows: usize, lists: bool) {
             downloader: Arc::new(Downloader::new(clock, Downloader::STALL_AFTER, Downloader::MAX_BYTES).unwrap()),
         };
         let gateway: Arc<dyn Gateway> = Arc::<Remote>::clone(&remote);
-        let (pipeline, _control) = Pipeline::prepare(parts, settings(gateway, limit), Gate::Open(None)).await.unwrap();
+        let (pipeline, _control) =
+            Pipeline::prepare(parts, settings(gateway, limit, probe), Gate::Open(None)).await.unwrap();
         tokio::select! {
             outcome = pipeline.run() => drop(outcome.unwrap()),
             () = turn(Arc::clone(&store)) => {}
@@ -72,7 +75,9 @@ fn night(limit: usize, rows: usize, lists: bool) {
     rig::line(&[
         limit.to_string(),
         if lists { "tells several at once" } else { "tells one at a time" }.to_owned(),
-        format!("{:.3}", world.used(limit)),
+        if probe { "yes" } else { "no" }.to_owned(),
+        format!("{:.3}", world.used(limit, 1)),
+        format!("{:.3}", world.used(limit, limit)),
         of_a_task(world.questions),
         of_a_task(world.refused),
     ]);
@@ -110,7 +115,7 @@ fn row(number: usize) -> NewJob {
     }
 }
 
-fn settings(gateway: Arc<dyn Gateway>, in_flight: usize) -> Settings {
+fn settings(gateway: Arc<dyn Gateway>, in_flight: usize, probe: bool) -> Settings {
     let name = AccountName::new("kling").unwrap();
     let account = Account { name, gateway: "kling".into(), base_url: String::new(), last_submit_at: None };
     let lane = LaneSettings {
@@ -123,6 +128,7 @@ fn settings(gateway: Arc<dyn Gateway>, in_flight: usize) -> Settings {
         in_doubt: InDoubt::Hold,
         weight: 1,
         pool: None,
+        probe,
         prices: PriceTable::kling_list(),
         callback_url: None,
     };
@@ -158,12 +164,16 @@ struct World {
 }
 
 impl World {
-    /// The share of (limit × time) with a generation running, from the first request until the last.
-    fn used(&self, limit: usize) -> f64 {
-        let begin = self.tasks.values().map(|task| task.0).min().unwrap();
-        let end = self.tasks.values().map(|task| task.0).max().unwrap();
-        let seconds = |from: Timestamp, to: Timestamp| to.duration_since(from).as_secs_f64();
-        let busy: f64 = self.tasks.values().map(|task| seconds(task.0, task.1.min(end))).sum();
+    /// The share of (limit × time) with a generation running, from the first instant at which `full` did until the last
+    /// request.
+    fn used(&self, limit: usize, full: usize) -> f64 {
+        let mut made: Vec<Timestamp> = self.tasks.values().map(|task| task.0).collect();
+        made.sort_unstable();
+        let running = |at: &&Timestamp| self.tasks.values().filter(|task| task.0 <= **at && task.1 > **at).count();
+        let begin = *made.iter().find(|at| running(at) >= full).unwrap();
+        let end = *made.last().unwrap();
+        let seconds = |from: Timestamp, to: Timestamp| to.duration_since(from).as_secs_f64().max(0.0);
+        let busy: f64 = self.tasks.values().map(|task| seconds(task.0.max(begin), task.1.min(end))).sum();
         busy / (limit as f64 * seconds(begin, end))
     }
 }
@@ -214,9 +224,9 @@ impl Remote {
 impl Gateway for Remote {
     fn capabilities(&self) -> Capabilities {
         if self.lists {
-            Capabilities { find: true, unique: true, list: true, many: Some(20) }
+            Capabilities { find: true, unique: true, list: true, many: Some(20), refuses: true }
         } else {
-            Capabilities::default()
+            Capabilities { refuses: true, ..Capabilities::default() }
         }
     }
 

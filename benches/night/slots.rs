@@ -1,5 +1,7 @@
 //! How much of the parallel limit is used by tasks of 2 to 6 seconds, in real time.
 
+use std::fs;
+
 use serde_json::Value;
 
 use super::rig::{self, Remote, measured};
@@ -8,21 +10,23 @@ const LIMIT: usize = 5;
 const ROWS: usize = 100;
 
 pub(crate) fn run() {
-    rig::head(&["remote", "slots used", "questions a task", "refused a task"]);
-    for (name, gateway, flags) in [
-        ("lists, or tells several at once", "kling", &[][..]),
-        ("tells one at a time", "kling-compatible", &["--no-list", "--no-lookup"]),
-    ] {
-        night(name, gateway, flags);
+    rig::head(&["remote", "probes", "slots used", "questions a task", "refused a task"]);
+    for (name, able) in [("lists, or tells several at once", true), ("tells one at a time", false)] {
+        for probe in [false, true] {
+            night(name, able, probe);
+        }
     }
 }
 
-fn night(name: &str, gateway: &str, flags: &[&str]) {
-    let mut all = vec!["--task-time", "2s..6s", "--in-flight", "5"];
-    all.extend(flags);
-    let remote = Remote::start(&all);
+fn night(name: &str, able: bool, probe: bool) {
+    let remote = Remote::start(&["--task-time", "2s..6s", "--in-flight", "5"]);
     remote.manifest(ROWS);
-    let mut run = remote.run(gateway, &["--rate", "50/s", "--in-flight", "5", "--min-poll", "100ms", "--canary", "0"]);
+    if !able {
+        fs::write(remote.path("nightreel.toml"), "[capabilities]\nlist = false\nmany = false\n").unwrap();
+    }
+    let mut flags = vec!["--rate", "50/s", "--in-flight", "5", "--min-poll", "100ms", "--canary", "0"];
+    flags.extend(probe.then_some("--probe"));
+    let mut run = remote.run("kling", &flags);
     assert!(measured(&mut run, &remote.path("log")).ok);
     let (tasks, stats) = (remote.tasks(), remote.stats());
     let asked = Remote::count(&stats, &["status_requests", "list_requests", "task_pages"]);
@@ -30,6 +34,7 @@ fn night(name: &str, gateway: &str, flags: &[&str]) {
     assert!(Remote::count(&stats, &["peak_parallel"]) <= LIMIT as u64);
     rig::line(&[
         name.to_owned(),
+        if probe { "yes" } else { "no" }.to_owned(),
         format!("{:.3}", used(&tasks)),
         format!("{:.2}", asked as f64 / tasks.len() as f64),
         format!("{:.2}", refused as f64 / tasks.len() as f64),

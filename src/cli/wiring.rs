@@ -126,6 +126,7 @@ pub(super) async fn remotes(settings: &Settings, opened: &Opened) -> Result<Remo
             in_doubt: account.in_doubt,
             weight: account.weight,
             pool: account.pool.clone(),
+            probe: account.probe,
             prices: account.prices.clone(),
             callback_url: None,
         });

@@ -40,6 +40,9 @@ pub struct AccountSettings {
     pub rate: Rate,
     /// Parallel generations. Default 5.
     pub in_flight: usize,
+    /// Whether `in_flight` is all that the account allows, so that the next row finds out whether a slot has come free.
+    /// Default no.
+    pub probe: bool,
     /// The shortest span between two questions about a task. Default: the preset's.
     pub min_poll: Option<Duration>,
     /// What becomes of rows that stay in doubt. Default hold.
@@ -203,6 +206,7 @@ fn one(
         request_timeout: find.span(Key::RequestTimeout)?.unwrap_or(Duration::from_mins(2)),
         rate: find.parse(Key::Rate, rate, "a rate such as 20/min, 5/s or 300/h")?.unwrap_or(AccountSettings::RATE),
         in_flight: find.count(Key::InFlight, 10_000)?.unwrap_or(AccountSettings::IN_FLIGHT),
+        probe: find.truth(Key::Probe)?.unwrap_or(false),
         min_poll: find.span(Key::MinPoll)?,
         in_doubt: find.parse(Key::InDoubt, in_doubt, "hold or resend")?.unwrap_or_default(),
         weight: find.count(Key::Weight, 1000)?.and_then(|weight| u32::try_from(weight).ok()).unwrap_or(1),

@@ -58,6 +58,7 @@ settings! {
     AccountTokenEnv "account_token_env" Credentials,
     Rate "rate" Account,
     InFlight "in_flight" Account,
+    Probe "probe" Account,
     Weight "weight" Account,
     Pool "pool" Account,
     Parameters "parameters" Account,

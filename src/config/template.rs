@@ -71,6 +71,11 @@ const GENERAL: [(&str, &[Line]); 8] = [
                 "Requests that may be paid, in a time: 20/min, 5/s, 300/h. Never passed, also after a restart.",
             ),
             line(Key::InFlight, "5", "Parallel generations. Your plan says how many; fewer are learned from refusals."),
+            line(
+                Key::Probe,
+                "false",
+                "Find a free slot by sending the next row (kling). Only where in_flight is all that the account allows.",
+            ),
             line(Key::Weight, "1", "An account's share of rows that several could send at the same moment."),
             line(
                 Key::Pool,

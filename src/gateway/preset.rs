@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Capabilities;
 
 /// What can be said of a remote of which nothing is known.
-const NONE: Capabilities = Capabilities { find: false, unique: false, list: false, many: None };
+const NONE: Capabilities = Capabilities { find: false, unique: false, list: false, many: None, refuses: false };
 
 /// How many tasks Kling tells of at once (documented without a limit; 21 were refused, observed).
 pub(super) const MANY: usize = 20;
@@ -80,11 +80,14 @@ impl Preset {
     ///
     /// Kling: the look-up, the list and the question for several tasks are documented (the last one for plain API keys
     /// only, and not tried on effects); that an `external_task_id` is taken only once was observed on other products of
-    /// the same API, not on effects. Gateways: nothing, because none documents it for effects.
+    /// the same API, not on effects. That 1303 makes nothing and costs nothing is documented, and was observed on other
+    /// products. Gateways: nothing, because none documents it for effects.
     #[must_use]
     pub const fn capabilities(self) -> Capabilities {
         match self {
-            Self::Simulator | Self::Kling => Capabilities { find: true, unique: true, list: true, many: Some(MANY) },
+            Self::Simulator | Self::Kling => {
+                Capabilities { find: true, unique: true, list: true, many: Some(MANY), refuses: true }
+            }
             Self::KlingCompatible | Self::CometApi | Self::Kkiai | Self::Fal | Self::WaveSpeed => NONE,
         }
     }

@@ -88,6 +88,7 @@ impl Overrides {
                 Some(false) => None,
                 None => preset.many,
             },
+            refuses: preset.refuses,
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::store::Account;
 use super::InDoubt;
 use super::meter::Meter;
 use super::slots::Slots;
+use super::unseen::Running;
 
 /// A remote that refuses this many questions in a row, and answers none, is asked no more in this run.
 const ENOUGH_DENIALS: u32 = 5;
@@ -49,6 +50,9 @@ pub struct LaneSettings {
     pub pool: Option<String>,
     /// What it asks for effects.
     pub prices: PriceTable,
+    /// Whether a slot that has probably come free is found out by the next request: `in_flight` is all that the account
+    /// allows. Of use only where the remote refuses what goes beyond that, certainly.
+    pub probe: bool,
     /// Where the remote is asked to tell of ends. Secret: whoever knows it can have tasks asked for.
     pub callback_url: Option<SecretString>,
 }
@@ -75,6 +79,10 @@ pub(super) struct Lane {
     /// Each stage is woken when a job comes into its state.
     pub(super) doubted: Notify,
     pub(super) waiting: Notify,
+    /// Slots are filled by probes now: that a task has ended need not be seen for that.
+    probing: AtomicBool,
+    /// The tasks that wait at the remote, where slots are filled by probes.
+    running: Mutex<Vec<Running>>,
     /// Tasks that callbacks named.
     calls: Mutex<VecDeque<TaskId>>,
     pub(super) meter: Meter,
@@ -94,6 +102,8 @@ impl Lane {
             looked_once: watch::Sender::new(false),
             doubted: Notify::new(),
             waiting: Notify::new(),
+            probing: AtomicBool::new(false),
+            running: Mutex::default(),
             calls: Mutex::default(),
             meter: Meter::default(),
         }
@@ -128,6 +138,34 @@ impl Lane {
     /// Whether it is said for the first time that it is too late to send more.
     pub(super) fn first_too_late(&self) -> bool {
         !self.too_late.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether slots may be filled by probes: where that is wanted, and a refusal leaves no doubt.
+    pub(super) fn may_probe(&self) -> bool {
+        self.settings.probe && self.gateway().capabilities().refuses
+    }
+
+    /// Whether slots are filled by probes now.
+    pub(super) fn is_probing(&self) -> bool {
+        self.probing.load(Ordering::Relaxed)
+    }
+
+    /// Whether slots are filled by probes from now on.
+    pub(super) fn set_probing(&self, probing: bool) {
+        if self.probing.swap(probing, Ordering::Relaxed) != probing {
+            self.waiting.notify_one();
+        }
+    }
+
+    /// The tasks that wait at the remote, as they were last seen.
+    pub(super) fn running(&self) -> Vec<Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes note of the tasks that wait at the remote.
+    pub(super) fn set_running(&self, tasks: Vec<Running>) {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
+        self.slots.reckon();
     }
 
     /// A callback named a task.

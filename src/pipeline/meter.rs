@@ -33,9 +33,9 @@ pub(super) struct Meter {
 /// How an account's counts stand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Requests that may have been paid; those that turned out to have made nothing, too.
+    /// Requests for a task that were sent; those that turned out to have made nothing, refused probes among them, too.
     pub submissions: u64,
-    /// Requests that certainly made nothing and are sent again.
+    /// Requests that certainly made nothing and are sent again; refused probes among them.
     pub put_offs: u64,
     /// Requests of which nobody knew whether they made a task.
     pub doubts: u64,

@@ -20,6 +20,7 @@ mod standing;
 mod submit;
 mod trees;
 mod turns;
+mod unseen;
 mod watch;
 
 use std::sync::Arc;

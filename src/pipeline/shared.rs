@@ -1,6 +1,7 @@
 //! What the stages of one run share: the ledger behind one door that keeps slots and caution in step, the accounts at
 //! work, the signals to stop, and the notices.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -17,7 +18,9 @@ use crate::pace::{Backoff, Clock};
 use super::control::Submitting;
 use super::guard::{Alarm, Budget, Guard};
 use super::lane::Lane;
+use super::slots::Slots;
 use super::turns::Turns;
+use super::unseen::Running;
 use super::{Gate, Notice, Parts, Settings};
 
 /// Waits between attempts at whatever cannot be reached.
@@ -72,6 +75,7 @@ impl Shared {
         let lane = self.lane_of(&next);
         lane.inspect(|lane| lane.meter.count(&event, &next, self.now()));
         match (job.state.code().runs(), next.state.code().runs()) {
+            (true, false) if matches!(job.state, State::Waiting { .. }) => lane.inspect(|lane| lane.slots.saw_end()),
             (true, false) => lane.inspect(|lane| lane.slots.give_back()),
             // A submission took its slot before its intent; whatever else comes to run takes one here.
             (false, true) if next.state != State::Submitting => lane.inspect(|lane| lane.slots.occupy(1)),
@@ -104,6 +108,11 @@ impl Shared {
     pub(super) fn lane_of(&self, job: &Job) -> Option<&Lane> {
         let account = &job.attempt.as_ref()?.account;
         self.lanes.iter().find(|lane| lane.name() == account)
+    }
+
+    /// The tasks that wait at the remote in the slots of an account, those of its pool's others too.
+    pub(super) fn running(&self, slots: &Arc<Slots>) -> Vec<Running> {
+        self.lanes.iter().filter(|lane| Arc::ptr_eq(&lane.slots, slots)).flat_map(Lane::running).collect()
     }
 
     /// Whether a task that an account sends now, or as soon as it may, will probably be made and fetched before the run ends.

@@ -4,32 +4,34 @@
 //! is in doubt is the reconcile stage's. What would hardly end within the run's hours is not sent. Each account has a stage of its own; a slot is never held while there is nothing
 //! to send.
 
+mod probe;
+mod send;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::domain::{BatchId, ClientRef, Doubt, FailureCause, ImageSource, Job, JobEvent, Money, Picture, Price};
-use crate::gateway::{Accepted, Limit, NotMade, Order, Submitted};
-use crate::image;
+use crate::domain::{BatchId, ClientRef, FailureCause, Job, JobEvent, Money, Price};
+use crate::gateway::Limit;
 use crate::ledger::RecordError;
 use crate::pace::{Backoff, Limiter, Throttle};
 use crate::store::{Account, Wanted};
 
 use super::guard::Afford;
 use super::lane::Lane;
-use super::shared::{Shared, UNREACHABLE, joined};
+use super::shared::{Shared, joined};
+use super::slots::OnTheWay;
 use super::{Gate, Notice};
+
+use self::send::{pictures, send, tell_of_slots};
 
 /// Waits after the remote's limits were met. Kling asks for at least a second at first.
 const LIMITED: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
 /// How long before the pace allows the next request its job is taken and its pictures are read.
 const LEAD: Duration = Duration::from_millis(250);
-/// How soon after a lost answer the remote is first asked. Its own records may lag a little.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// Runs until the run stops; then waits for the requests that have left.
 pub(super) async fn run(shared: Arc<Shared>, place: usize, account: Account) -> Result<(), RecordError> {
@@ -43,9 +45,12 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize, account: Account) -> 
         not_before: Timestamp::MIN,
         gate: shared.gate.clone(),
         planned: shared.planned.subscribe(),
+        reckoning: shared.lanes[place].slots.reckoning(),
+        rows: false,
         shared,
         place,
     };
+    stage.tell_of_probes();
     let outcome = stage.send_until_stopped().await;
     while let Some(ended) = stage.requests.join_next().await {
         joined(ended).map_or(Ok(()), |sent| sent.outcome)?;
@@ -88,6 +93,9 @@ struct Stage {
     not_before: Timestamp,
     gate: watch::Receiver<Gate>,
     planned: watch::Receiver<u64>,
+    reckoning: watch::Receiver<u64>,
+    /// There was a row to send when that was last looked at.
+    rows: bool,
 }
 
 impl Stage {
@@ -99,8 +107,9 @@ impl Stage {
                 tell_of_slots(&shared, lane, allowed, "one more is tried");
             }
             let mut until = self.not_before();
+            let probe_at = self.next_probe(until);
             if until <= shared.now() {
-                tokio::select! {
+                let way = tokio::select! {
                     biased;
                     () = shared.stop.cancelled() => return Ok(()),
                     Some(ended) = self.requests.join_next() => {
@@ -109,18 +118,27 @@ impl Stage {
                     }
                     changed = self.gate.changed() => if changed.is_err() { return Ok(()) } else { continue },
                     () = shared.clock.sleep_until(lane.slots.trial_at()) => continue,
-                    () = lane.slots.take() => {}
-                }
-                match self.next_job().await? {
+                    way = lane.slots.take() => way,
+                    changed = self.reckoning.changed() => if changed.is_err() { return Ok(()) } else { continue },
+                    () = shared.clock.sleep_until(probe_at) => {
+                        let Some(way) = lane.slots.try_probe(shared.now()) else { continue };
+                        way
+                    }
+                };
+                let next = self.next_job().await?;
+                self.rows = matches!(next, Next::Job(..));
+                match next {
                     Next::Nothing(next_at) => {
                         lane.slots.give_back();
+                        drop(way);
+                        lane.set_probing(false);
                         until = next_at;
                     }
                     Next::Job(job, price) => {
                         let sent = tokio::select! {
                             biased;
                             () = shared.stop.cancelled() => false,
-                            sent = self.prepare(&job, price) => sent?,
+                            sent = self.prepare(&job, price, way) => sent?,
                         };
                         if !sent {
                             self.put_down(&job, price);
@@ -230,7 +248,7 @@ impl Stage {
     }
 
     /// Reads the pictures, waits for the pace, and sends. `false` when the job was not sent.
-    async fn prepare(&mut self, job: &Job, price: Money) -> Result<bool, RecordError> {
+    async fn prepare(&mut self, job: &Job, price: Money, way: OnTheWay) -> Result<bool, RecordError> {
         let shared = Arc::clone(&self.shared);
         let lane = &shared.lanes[self.place];
         let pictures = match pictures(job).await {
@@ -264,7 +282,7 @@ impl Stage {
             price: Some(Price { amount: price, currency: lane.settings.prices.currency.clone() }),
         };
         let door = Arc::clone(&self.door);
-        self.requests.spawn(send(Arc::clone(&shared), self.place, door, job.clone(), started, pictures));
+        self.requests.spawn(send(Arc::clone(&shared), self.place, door, way, (job.clone(), started), pictures));
         Ok(true)
     }
 
@@ -288,103 +306,6 @@ impl Stage {
             let factor = self.throttle.refused(self.shared.now());
             let words = format!("requests came too fast for the remote: {factor:.1} times slower for a while");
             self.shared.tell(Notice::Adapted { account: self.shared.called(self.lane()), words });
-        }
-    }
-}
-
-fn tell_of_slots(shared: &Shared, lane: &Lane, allowed: usize, why: &str) {
-    let words = format!("{allowed} of {} parallel generations from now on: {why}", lane.slots.limit());
-    shared.tell(Notice::Adapted { account: shared.called(lane), words });
-}
-
-/// Reads what the request carries, off the threads that must not block.
-async fn pictures(job: &Job) -> Result<Vec<Picture>, String> {
-    let sources: Vec<ImageSource> = job.effect.images.iter().cloned().collect();
-    let read = move || sources.iter().map(image::load).collect::<Result<Vec<_>, _>>();
-    match tokio::task::spawn_blocking(read).await {
-        Ok(loaded) => loaded.map_err(|unfit| unfit.to_string()),
-        Err(_) => Err("the images could not be read".to_owned()),
-    }
-}
-
-/// Makes the intent durable, sends the request, records what became of it.
-async fn send(
-    shared: Arc<Shared>,
-    place: usize,
-    door: Arc<Limiter>,
-    job: Job,
-    started: JobEvent,
-    pictures: Vec<Picture>,
-) -> Sent {
-    let lane = &shared.lanes[place];
-    let price = match &started {
-        JobEvent::SubmitStarted { price: Some(price), .. } => price.amount,
-        _ => Money::ZERO,
-    };
-    let recorded = shared.record(&job, started).await;
-    shared.out_of_hand();
-    // From here on the ledger counts it, or nothing has left.
-    if shared.budget.settle(price) {
-        shared.look_again();
-    }
-    let submitting = match recorded {
-        Ok(submitting) => submitting,
-        Err(failed) => {
-            lane.slots.give_back();
-            shared.guard.put_down(lane.name(), &job);
-            shared.parts.ledger.store().release(job.id);
-            return Sent { outcome: Err(failed), limited: None };
-        }
-    };
-    let Some(attempt) = &submitting.attempt else { return Sent { outcome: Ok(()), limited: None } };
-    let leaves = tokio::select! {
-        biased;
-        () = door.ready() => true,
-        () = shared.stop.cancelled() => false,
-    };
-    if !leaves {
-        let put_off =
-            JobEvent::PutOff { due_at: shared.now(), words: "the run was stopped before it was sent".to_owned() };
-        return Sent { outcome: shared.record(&submitting, put_off).await.map(drop), limited: None };
-    }
-    let callback_url = lane.settings.callback_url.as_ref().map(ExposeSecret::expose_secret);
-    let order =
-        Order { effect: &submitting.effect, pictures: &pictures, client_ref: &attempt.client_ref, callback_url };
-    let submitted = lane.gateway().submit(order).await;
-    drop(pictures);
-    let (event, limited) = outcome(&shared, lane, &submitting, submitted);
-    let outcome = shared.record(&submitting, event).await.map(drop);
-    Sent { outcome, limited }
-}
-
-/// What the answer means for the job, and for the requests after it.
-fn outcome(shared: &Shared, lane: &Lane, job: &Job, submitted: Submitted) -> (JobEvent, Option<Limited>) {
-    match submitted {
-        Submitted::Accepted(Accepted { task, request_id, handle }) => {
-            (JobEvent::Accepted { task, request_id, handle }, None)
-        }
-        Submitted::AlreadyThere => (JobEvent::Doubted { doubt: Doubt::AlreadyThere, due_at: shared.now() }, None),
-        Submitted::Refused(cause) => (JobEvent::Refused { cause }, None),
-        Submitted::InDoubt(doubt) => (JobEvent::Doubted { doubt, due_at: shared.after(FIRST_LOOK) }, None),
-        Submitted::NotMade(NotMade { words, retry_after, limit }) => {
-            // While the slot of this request is still counted.
-            if limit == Limit::Parallel
-                && let Some(allowed) = lane.slots.refused(shared.now())
-            {
-                tell_of_slots(shared, lane, allowed, "the account does not allow more now");
-            }
-            let failures = job.attempt.as_ref().map_or(0, |attempt| attempt.put_offs) + 1;
-            let wait = match limit {
-                Limit::Rate | Limit::Parallel => LIMITED.after(failures),
-                Limit::Unreachable => UNREACHABLE.after(failures),
-            };
-            let due_at = shared.after(wait.max(retry_after.unwrap_or_default()));
-            (JobEvent::PutOff { due_at, words: words.clone() }, Some(Limited { retry_after, words, limit }))
-        }
-        Submitted::Paused(pause) => {
-            let words = pause.words.clone();
-            shared.pause(lane, &pause);
-            (JobEvent::PutOff { due_at: shared.now(), words }, None)
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Whole runs over a scripted remote, on virtual time.
 
+mod probes;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,8 +18,8 @@ use crate::sink::LocalSink;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Account, Store, contract};
 
-const ALL: Capabilities = Capabilities { find: true, unique: true, list: true, many: None };
-const NONE: Capabilities = Capabilities { find: false, unique: false, list: false, many: None };
+const ALL: Capabilities = Capabilities { find: true, unique: true, list: true, many: None, refuses: true };
+const NONE: Capabilities = Capabilities { find: false, unique: false, list: false, many: None, refuses: false };
 
 /// A night over scripted remotes.
 struct Night {
@@ -49,6 +51,7 @@ impl Night {
                 weight: 1,
                 pool: None,
                 prices: PriceTable::kling_list(),
+                probe: false,
                 callback_url: None,
             }
         };

@@ -5,6 +5,7 @@
 
 mod called;
 mod many;
+mod probing;
 mod status;
 mod when;
 
@@ -95,6 +96,8 @@ struct Stage {
     first_at: Timestamp,
     /// Tasks came, went or were seen: when to ask for all of them is to be thought over.
     unplanned: bool,
+    /// While slots are filled by probes, and questions are few and for collecting: when to think over next whom to ask.
+    beat_at: Option<Timestamp>,
 }
 
 /// Runs until the run stops.
@@ -112,6 +115,7 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<(), RecordE
         calls: Calls::default(),
         first_at: shared.after(lane.settings.min_poll),
         unplanned: false,
+        beat_at: None,
     };
     let mut gate = shared.gate.clone();
     loop {
@@ -121,7 +125,7 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<(), RecordE
         if *gate.borrow_and_update() == Gate::OneLook {
             stage.hurry();
         }
-        let next_at = stage.ask();
+        let next_at = stage.ask().min(stage.beat_at.unwrap_or(Timestamp::MAX));
         lane.looked_once.send_if_modified(|looked| {
             let now = stage.watched.values().all(|watched| watched.asked);
             std::mem::replace(looked, now) != now

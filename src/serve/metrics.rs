@@ -137,9 +137,11 @@ fn of_run(ground: &Ground) -> Vec<Metric> {
     };
     let size = |count: usize| whole(count as u64);
     let mut all = vec![
-        each("nightreel_submissions", "Requests that may have been paid, of this run", &|lane| {
-            Value::Counter(lane.counts.submissions)
-        }),
+        each(
+            "nightreel_submissions",
+            "Requests for a task that were sent in this run; nightreel_put_offs of them made nothing",
+            &|lane| Value::Counter(lane.counts.submissions),
+        ),
         each("nightreel_put_offs", "Requests that made nothing and are sent again", &|lane| {
             Value::Counter(lane.counts.put_offs)
         }),

@@ -80,3 +80,25 @@ fn a_faulty_night_killed_again_and_again_pays_once() {
     assert!(runs >= 5, "{runs}");
     world.paid_once(ROWS);
 }
+
+#[test]
+fn a_night_of_probes_killed_again_and_again_pays_once_and_passes_no_limit() {
+    const ROWS: usize = 30;
+    let mut flags = vec!["--in-flight", "2", "--task-time", "100ms..600ms"];
+    for fault in ["lose-answer=0.05", "error-500-after=0.05", "late-visible=0.1:200ms"] {
+        flags.extend(["--fault", fault]);
+    }
+    let world = World::new(&flags);
+    let manifest = world.manifest("m.csv", ROWS);
+    let more = [manifest.to_str().unwrap(), "--in-flight", "2", "--canary", "0", "--probe"];
+    let mut dice = fastrand::Rng::with_seed(29);
+    let mut runs = 0;
+    while killed_after(&world, dice.usize(10..50), &more) {
+        runs += 1;
+        assert!(runs < 300, "it never ends");
+    }
+    let stats = world.stats();
+    assert!(runs >= 4 && stats["refused_parallel"].as_u64().unwrap() > 0, "{runs} {stats}");
+    assert_eq!(stats["peak_parallel"], 2, "{stats}");
+    world.paid_once(ROWS);
+}

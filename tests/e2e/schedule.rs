@@ -117,7 +117,7 @@ fn scheduled(task_time: &str, more: &[&str]) -> (World, Value) {
     let world = World::new(&["--task-time", task_time]);
     let name = "50% of $HOME's \"best\" night.csv";
     fs::rename(world.manifest("m.csv", 3), world.path(name)).unwrap();
-    let mut args = world.kling(&[name, "--max-failures", "40%"]);
+    let mut args = world.kling(&[name, "--max-failures", "40%", "--probe"]);
     args[0] = "schedule";
     args.extend(more);
     args.push("--json");

@@ -25,6 +25,9 @@ pub(crate) struct Doctor {
     /// Parallel generations [default: 5]
     #[arg(long, value_name = "N", help_heading = "Remote")]
     in_flight: Option<String>,
+    /// --in-flight is all that the account allows: find a free slot by sending the next row
+    #[arg(long, help_heading = "Remote")]
+    probe: bool,
     /// Rows that stay in doubt: hold them, or resend them, which may pay twice [default: hold]
     #[arg(long, value_name = "WHAT", help_heading = "Money")]
     in_doubt: Option<String>,
@@ -36,6 +39,7 @@ impl Doctor {
         flags.extend(self.output.flags());
         flags.push((Key::Rate, self.rate.clone()));
         flags.push((Key::InFlight, self.in_flight.clone()));
+        flags.push((Key::Probe, self.probe.then(|| true.to_string())));
         flags.push((Key::InDoubt, self.in_doubt.clone()));
         flags
     }

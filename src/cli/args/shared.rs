@@ -46,6 +46,10 @@ pub(crate) struct Pacing {
     /// Parallel generations [default: 5]
     #[arg(long, value_name = "N", help_heading = "Remote")]
     pub(super) in_flight: Option<String>,
+    /// --in-flight is all that the account allows: find a free slot by sending the next row, which is refused and costs
+    /// nothing while all run. Where the account allows more, --in-flight would be passed. Kling only
+    #[arg(long, help_heading = "Remote")]
+    pub(super) probe: bool,
     /// The most that may be paid in all runs of the batch, in the currency of the prices, such as 50
     #[arg(long, value_name = "AMOUNT", help_heading = "Money")]
     pub(super) budget: Option<String>,
@@ -87,6 +91,7 @@ impl Pacing {
         vec![
             (Key::Rate, self.rate.clone()),
             (Key::InFlight, self.in_flight.clone()),
+            (Key::Probe, self.probe.then(|| true.to_string())),
             (Key::Budget, self.budget.clone()),
             (Key::Canary, self.canary.clone()),
         ]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::config::Settings;
+use crate::config::{Key, Settings};
 use crate::gateway::Preset;
 use crate::pace::TimeOfDay;
 
@@ -155,8 +155,14 @@ impl Job {
             say("--config", text(&wiring::absolute(config)?)?);
         }
         say("--state", text(&wiring::absolute(&settings.state)?)?);
+        let mut probe = false;
         for (key, value) in args.run.flags() {
             let Some(value) = value else { continue };
+            if key == Key::Probe {
+                // The flag stands for itself.
+                probe = true;
+                continue;
+            }
             let flag = format!("--{}", key.word().replace('_', "-"));
             let value = if flag == "--out" { text(&wiring::absolute(Path::new(&value))?)? } else { value };
             say(&flag, value);
@@ -167,7 +173,8 @@ impl Job {
         if let Some(format) = &global.log_format {
             say("--log-format", format.clone());
         }
-        let switches = [("--resubmit-changed", args.run.resubmit_changed), ("--allow-repeat", args.run.allow_repeat)];
+        let (changed, repeat) = (args.run.resubmit_changed, args.run.allow_repeat);
+        let switches = [("--probe", probe), ("--resubmit-changed", changed), ("--allow-repeat", repeat)];
         words.extend(switches.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.to_owned()));
         words.push("--quiet".to_owned());
         let environment_file = if shown { Some(text(&folder.join("nightreel.env"))?) } else { None };

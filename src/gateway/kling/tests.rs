@@ -17,7 +17,7 @@ use crate::gateway::{Accepted, Pause};
 /// Can be recognised wherever it leaks.
 const KEY: &str = "sk-taint-0123456789";
 
-const ABLE: Capabilities = Capabilities { find: true, unique: true, list: true, many: None };
+const ABLE: Capabilities = Capabilities { find: true, unique: true, list: true, many: None, refuses: true };
 
 fn client_ref(text: &str) -> ClientRef {
     ClientRef::new(text).unwrap()

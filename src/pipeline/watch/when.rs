@@ -19,35 +19,44 @@ const MOST_UNNOTICED: f64 = 1.5;
 /// The longest wait: a task that fails at once should not keep its slot.
 const LONGEST: Duration = Duration::from_secs(60);
 
+impl Watched {
+    /// Whether it waits for a question as tasks usually do.
+    pub(super) fn is_ordinary(&self) -> bool {
+        let dead_links = self.job.attempt.as_ref().map_or(0, |attempt| attempt.dead_links);
+        !self.asking && !self.called && self.unclear == 0 && dead_links == 0
+    }
+}
+
 impl Stage {
     /// Whether one question can tell of several tasks.
-    fn asks_for_all(&self) -> bool {
+    pub(super) fn asks_for_all(&self) -> bool {
         let can = self.lane().gateway().capabilities();
         can.list || can.many.is_some() && !self.one_by_one
     }
 
     /// Thinks over when to ask for all tasks, where that can be, and something changed.
     pub(super) fn plan(&mut self) {
-        if !std::mem::take(&mut self.unplanned) || !self.asks_for_all() || !self.lane().expectation().is_learned() {
+        if self.plan_by_probes()
+            || !std::mem::take(&mut self.unplanned)
+            || !self.asks_for_all()
+            || !self.lane().expectation().is_learned()
+        {
             return;
         }
-        let ordinary = |watched: &&Watched| {
-            let dead_links = watched.job.attempt.as_ref().map_or(0, |attempt| attempt.dead_links);
-            !watched.asking && !watched.called && watched.unclear == 0 && dead_links == 0
-        };
         // How old each was when it was last seen not to have ended, and how old it is now.
         let now = self.shared.now();
         let ages: Vec<(Duration, Duration)> = self
             .watched
             .values()
-            .filter(ordinary)
+            .filter(|watched| watched.is_ordinary())
             .map(|watched| {
                 let age = self.age(&watched.job);
                 let since = watched.asked_at.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
                 (since.map_or(Duration::ZERO, |since| age.saturating_sub(since)), age)
             })
             .collect();
-        let asked_at = self.watched.values().filter(ordinary).filter_map(|watched| watched.asked_at).max();
+        let asked_at =
+            self.watched.values().filter(|watched| watched.is_ordinary()).filter_map(|watched| watched.asked_at).max();
         let min_poll = self.lane().settings.min_poll;
         let soon = asked_at.and_then(|at| at.checked_add(min_poll).ok()).unwrap_or(now).max(self.first_at);
         let least = Duration::try_from(soon.duration_since(now)).unwrap_or_default();
@@ -60,7 +69,7 @@ impl Stage {
         };
         let next_at = self.shared.after(self.calls.stretched(wait).max(least));
         let deadline = self.shared.settings.deadline;
-        for watched in self.watched.values_mut().filter(|watched| ordinary(&&**watched)) {
+        for watched in self.watched.values_mut().filter(|watched| watched.is_ordinary()) {
             let State::Waiting { since } = watched.job.state else { continue };
             watched.next_at = next_at.min(since.checked_add(deadline).unwrap_or(Timestamp::MAX).max(soon));
         }

@@ -98,6 +98,7 @@ pub(super) async fn examine(
     let gateway: Arc<dyn Gateway> = built.gateway;
     remote::judge(&remote::ask(gateway.as_ref(), clock).await, way, &mut findings);
     doubt(account, gateway.capabilities(), &mut findings);
+    probes(account, gateway.capabilities(), &mut findings);
     findings.good("limits", limits(account));
     let tasks = match (store, AccountName::new(name)) {
         (Some(store), Ok(name)) => store.recent_durations(name, REMEMBERED).await.unwrap_or_default(),
@@ -218,6 +219,24 @@ fn doubt(account: &AccountSettings, capabilities: Capabilities, findings: &mut F
     }
 }
 
+/// Whether slots that have probably come free are found out by the next row.
+fn probes(account: &AccountSettings, capabilities: Capabilities, findings: &mut Findings) {
+    if !account.probe {
+        return;
+    }
+    if capabilities.refuses {
+        let words = format!(
+            "the next row is sent to find out whether a slot is free: {} must be all that the account allows",
+            account.in_flight
+        );
+        findings.good("probe", words);
+    } else {
+        let words =
+            "probe is not heeded: that this gateway refuses what goes beyond the parallel limit is documented nowhere";
+        findings.note("probe", words, "leave probe out for this account");
+    }
+}
+
 fn limits(account: &AccountSettings) -> String {
     let prices = &account.prices;
     let mut words = format!("{}, {} at once", account.rate, account.in_flight);
@@ -271,6 +290,18 @@ mod tests {
     use super::super::finding::Mark;
     use super::*;
     use crate::config::{Key, Layer, Settings};
+
+    #[test]
+    fn a_probe_is_told_of_and_where_it_is_not_heeded_that_is_said() {
+        let mark = |probe: &str, refuses: bool| {
+            let mut findings = Findings::new(About::Machine);
+            let capabilities = Capabilities { refuses, ..Capabilities::default() };
+            probes(&settled(&[(Key::Probe, probe)]), capabilities, &mut findings);
+            findings.list.iter().map(|finding| finding.mark).collect::<Vec<_>>()
+        };
+        assert_eq!((mark("false", true), mark("true", true)), (vec![], vec![Mark::Good]));
+        assert_eq!(mark("true", false), [Mark::Note]);
+    }
 
     fn settled(flags: &[(Key, &str)]) -> AccountSettings {
         let flags = flags.iter().map(|(key, value)| (*key, Some((*value).to_owned())));

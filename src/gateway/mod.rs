@@ -41,6 +41,7 @@ pub const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a remote can do beyond making tasks and telling of them by their id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is there or not, whatever the others are")]
 pub struct Capabilities {
     /// A task can be found by its `external_task_id`.
     pub find: bool,

@@ -96,10 +96,8 @@ struct Stage {
     first_at: Timestamp,
     /// Tasks came, went or were seen: when to ask for all of them is to be thought over.
     unplanned: bool,
-    /// Slots are filled by probes: questions are for collecting, and few.
-    by_probes: bool,
-    /// When to think over next whom to ask then.
-    beat_at: Timestamp,
+    /// While slots are filled by probes, and questions are few and for collecting: when to think over next whom to ask.
+    beat_at: Option<Timestamp>,
 }
 
 /// Runs until the run stops.
@@ -117,8 +115,7 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<(), RecordE
         calls: Calls::default(),
         first_at: shared.after(lane.settings.min_poll),
         unplanned: false,
-        by_probes: false,
-        beat_at: Timestamp::MAX,
+        beat_at: None,
     };
     let mut gate = shared.gate.clone();
     loop {
@@ -128,7 +125,7 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<(), RecordE
         if *gate.borrow_and_update() == Gate::OneLook {
             stage.hurry();
         }
-        let next_at = stage.ask().min(stage.beat_at);
+        let next_at = stage.ask().min(stage.beat_at.unwrap_or(Timestamp::MAX));
         lane.looked_once.send_if_modified(|looked| {
             let now = stage.watched.values().all(|watched| watched.asked);
             std::mem::replace(looked, now) != now

@@ -33,22 +33,18 @@ impl Stage {
         if self.unplanned {
             self.lane().set_running(self.watched.values().filter_map(running).collect());
         }
-        let by_probes = self.lane().is_probing();
-        if std::mem::replace(&mut self.by_probes, by_probes) != by_probes {
-            self.unplanned = true;
-            if !by_probes {
-                self.beat_at = Timestamp::MAX;
+        if !self.lane().is_probing() {
+            if self.beat_at.take().is_some() {
+                self.unplanned = true;
                 self.come_back();
             }
-        }
-        if !by_probes {
             return false;
         }
-        if std::mem::take(&mut self.unplanned) || now >= self.beat_at {
+        if std::mem::take(&mut self.unplanned) || self.beat_at.is_none_or(|at| now >= at) {
             self.choose(now);
             let expectation = self.lane().expectation().clone();
             let beat = apart(&expectation, &self.lane().slots).max(self.lane().settings.min_poll);
-            self.beat_at = self.shared.after(beat);
+            self.beat_at = Some(self.shared.after(beat));
         }
         true
     }

@@ -1,5 +1,5 @@
 //! The ledger: transitions a second with 500 jobs in flight beside one transaction each, the first job of a large ledger, and
-//! what a row costs by the size of the ledger. `cargo bench --bench ledger [-- transitions | resume | growth]`
+//! what a row costs by the size of the ledger. `cargo bench --bench ledger [-- transitions | resume | growth [ROWS…]]`
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made fails")]
 #![expect(clippy::disallowed_methods, reason = "what is measured is the machine's own time")]
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{copy, cpu, ledger, manifest, median, scratch, tell, timed, wanted};
+use common::{copy, cpu, ledger, median, scratch, sizes, tell, timed, wanted};
 use jiff::Timestamp;
 use nightreel::domain::{
     AccountName, Artifact, BatchName, ClientRef, Currency, Digest, Job, JobEvent, Price, StateCode, TaskId,
@@ -169,9 +169,9 @@ fn resume() {
 /// Processor time of a row's life, taken as a run takes it, in ledgers of several sizes.
 fn growth() {
     const LIVES: usize = 900;
-    const TIMES: usize = 7;
+    const TIMES: usize = 5;
     let mut first = None;
-    for rows in [1_000, 10_000, 100_000, 1_000_000] {
+    for rows in sizes(&[1_000, 10_000, 100_000, 1_000_000]) {
         let folder = scratch();
         let whole = folder.path().join("whole.db");
         let manifest_at = folder.path().join("m.csv");
@@ -180,7 +180,6 @@ fn growth() {
         for _ in 0..TIMES {
             costs.push(lives_of(&copy(&whole, "spent.db"), LIVES).as_secs_f64() * 1e6 / LIVES as f64);
         }
-        manifest(&manifest_at, rows);
         let cost = median(costs);
         let of_first = cost / *first.get_or_insert(cost);
         tell(&format!(

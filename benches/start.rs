@@ -1,5 +1,5 @@
 //! The real binary, from its start: `--version`, `status`, the first request on a ledger of a million rows, and a manifest of
-//! a million rows taken in. `cargo bench --bench start [-- start | resume | admit | rows | pictures]`
+//! a million rows taken in. `cargo bench --bench start [-- start | resume | admit | rows [ROWS…] | pictures]`
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made fails")]
 #![expect(clippy::disallowed_methods, reason = "what is measured is the machine's own time")]
 
@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use common::{copy, ledger, manifest, manifest_of_pictures, median, scratch, tell, timed, wanted};
+use common::{copy, ledger, manifest, manifest_of_pictures, median, scratch, sizes, tell, timed, wanted};
 
 const MILLION: usize = 1_000_000;
 
@@ -34,7 +34,7 @@ fn main() {
         admit(MILLION);
     }
     if wanted("rows") {
-        for rows in [1_000, 10_000, 100_000] {
+        for rows in sizes(&[1_000, 10_000, 100_000]) {
             admit(rows);
         }
     }

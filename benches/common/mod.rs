@@ -42,8 +42,15 @@ pub(crate) fn median(mut of: Vec<f64>) -> f64 {
 
 /// Whether the command line asks for this part; all are, where it names none.
 pub(crate) fn wanted(part: &str) -> bool {
-    let names: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let is_name = |arg: &String| !arg.starts_with('-') && arg.parse::<usize>().is_err();
+    let names: Vec<String> = std::env::args().skip(1).filter(is_name).collect();
     names.is_empty() || names.iter().any(|name| name == part)
+}
+
+/// The numbers of rows that the command line names, else these.
+pub(crate) fn sizes(usual: &[usize]) -> Vec<usize> {
+    let named: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    if named.is_empty() { usual.to_vec() } else { named }
 }
 
 /// Tells a finding.

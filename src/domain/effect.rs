@@ -1,6 +1,9 @@
 //! What is asked of the remote: a scene, its images, and the few settings that go with it.
 
+use std::fmt;
+use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -78,6 +81,20 @@ pub enum Picture {
     Url(String),
     /// By its bytes: JPEG or PNG as read from the file; the gateway encodes them.
     Raw(Bytes),
+    /// By its bytes, too, which are read while they are sent.
+    File(Arc<dyn PictureFile>),
+}
+
+/// An image file that is held open, to be read while it is sent.
+pub trait PictureFile: fmt::Debug + Send + Sync {
+    /// How many bytes it has.
+    fn bytes(&self) -> u64;
+
+    /// What it begins with.
+    fn begins_with(&self, start: &[u8]) -> bool;
+
+    /// Reads it from its start. Blocks. Never comes to its end where it is not the image any more that it was.
+    fn reader(&self) -> Box<dyn Read + Send>;
 }
 
 impl Effect {

@@ -19,7 +19,7 @@ mod transition;
 pub use artifact::Artifact;
 pub use cause::{Doubt, FailureCause};
 pub use digest::{Digest, NotADigest};
-pub use effect::{Effect, ImageSource, Images, Picture};
+pub use effect::{Effect, ImageSource, Images, Picture, PictureFile};
 pub use event::{JobEvent, Verdict};
 pub use ids::{AccountName, BatchId, BatchName, ClientRef, Handle, Invalid, JobId, RowKey, TaskId};
 pub use job::{Attempt, Job};

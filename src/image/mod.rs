@@ -2,15 +2,19 @@
 //! never decodes, and never changes an image.
 
 mod inspect;
+mod open;
 mod unfit;
 
 use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::domain::{Digest, ImageSource, Picture};
+
+use self::open::OpenImage;
 
 pub use inspect::{Inspected, Inspector};
 pub use unfit::Unfit;
@@ -41,24 +45,30 @@ pub enum LoadError {
     },
 }
 
+/// Larger files are not held in memory until their request has left, but read a second time while it leaves.
+const MOST_HELD: u64 = 256 * 1024;
+
 /// An image as a request carries it. A file must still be the one that was admitted. Blocks.
 pub fn load(source: &ImageSource) -> Result<Picture, LoadError> {
     let (path, digest) = match source {
         ImageSource::Url(url) => return Ok(Picture::Url(url.clone())),
         ImageSource::File { path, digest } => (path, digest),
     };
-    let bytes = read(path).map_err(|error| LoadError::Unreadable { path: path.clone(), words: error.to_string() })?;
-    if Digest::of(&bytes) != *digest {
-        return Err(LoadError::Changed { path: path.clone() });
+    let unreadable = |error: std::io::Error| LoadError::Unreadable { path: path.clone(), words: error.to_string() };
+    let changed = || LoadError::Changed { path: path.clone() };
+    let mut file = File::open(path).map_err(unreadable)?;
+    let bytes = file.metadata().map_err(unreadable)?.len();
+    if bytes > MOST_BYTES {
+        return Err(changed());
     }
-    Ok(Picture::Raw(Bytes::from(bytes)))
-}
-
-/// A whole file, but never more than an image may have.
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    let size = usize::try_from(file.metadata()?.len().min(MOST_BYTES)).unwrap_or(0);
-    let mut bytes = Vec::with_capacity(size + 1);
-    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    if bytes > MOST_HELD {
+        let open = OpenImage::of(file, *digest).map_err(unreadable)?;
+        return open.map(|open| Picture::File(Arc::new(open))).ok_or_else(changed);
+    }
+    let mut held = Vec::with_capacity(usize::try_from(bytes + 1).unwrap_or(0));
+    file.by_ref().take(MOST_HELD + 1).read_to_end(&mut held).map_err(unreadable)?;
+    if Digest::of(&held) != *digest {
+        return Err(changed());
+    }
+    Ok(Picture::Raw(Bytes::from(held)))
 }

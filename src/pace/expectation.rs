@@ -14,6 +14,24 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// What a task is taken to need as long as none has ended. Published figures for effects are 2 to 6 minutes.
 const UNKNOWN: Duration = Duration::from_secs(360);
 
+/// How likely a task must have ended for a question about it alone: five or six are enough for most. Fewer would leave
+/// slots idle.
+const LIKELY: f64 = 0.2;
+
+/// The shortest span from `least` to `most` for which `enough` holds, which then holds for all longer ones; else `most`.
+#[must_use]
+pub fn soonest(least: Duration, most: Duration, enough: impl Fn(Duration) -> bool) -> Duration {
+    let (mut low, mut high) = (least, most.max(least));
+    if enough(low) {
+        return low;
+    }
+    while high.saturating_sub(low) > Duration::from_millis(1) {
+        let middle = low + high.saturating_sub(low) / 2;
+        if enough(middle) { high = middle } else { low = middle }
+    }
+    high
+}
+
 /// What is known of how long tasks take.
 #[derive(Debug, Clone, Default)]
 pub struct Expectation {
@@ -65,24 +83,35 @@ impl Expectation {
         self.sorted.get(self.sorted.len() / 2).copied()
     }
 
-    /// How long to wait before asking (again) about a task that is `age` old, not less than `min_poll`.
+    /// Whether enough tasks have ended to tell what is likely.
+    #[must_use]
+    pub fn is_learned(&self) -> bool {
+        self.sorted.len() >= ENOUGH
+    }
+
+    /// How likely it is that a task has ended at the age of `to` which had not at `from`: by those that were seen, and for
+    /// one that takes longer than any of them, less and less with each second.
+    #[must_use]
+    pub fn chance(&self, from: Duration, to: Duration) -> f64 {
+        let by = |age: Duration| self.sorted.partition_point(|took| *took <= age);
+        let (before, until) = (by(from), by(to.max(from)));
+        let longest = self.sorted.last().copied().unwrap_or(UNKNOWN);
+        let late = if to > longest { 1.0 - from.max(longest).as_secs_f64() / to.as_secs_f64() } else { 0.0 };
+        ((until - before) as f64 + late) / ((self.sorted.len() - before) as f64 + 1.0)
+    }
+
+    /// How long to wait before asking (again) about a task by itself that is `age` old, not less than `min_poll`: until it
+    /// has ended with some likelihood.
     #[must_use]
     pub fn wait_for(&self, age: Duration, min_poll: Duration) -> Duration {
-        let wait = if self.sorted.len() < ENOUGH {
-            age / 3
-        } else {
-            let (early, late) = (self.quantile(2).mul_f64(0.97), self.quantile(95));
-            let step = late.saturating_sub(early) / 8;
-            if age < early {
-                // One look halfway: a task that fails at once should not keep its slot.
-                return early.saturating_sub(age).min((early / 2).max(LONGEST)).max(min_poll);
-            } else if age <= late {
-                step
-            } else {
-                step + age.saturating_sub(late) / 2
-            }
-        };
-        wait.clamp(min_poll, LONGEST.max(min_poll).max(age / 10))
+        let longest = LONGEST.max(min_poll).max(age / 10);
+        if !self.is_learned() {
+            return (age / 3).clamp(min_poll, longest);
+        }
+        let likely = |wait: Duration| self.chance(age, age + wait) >= LIKELY;
+        // A task that fails at once should not keep its slot: nothing is waited for longer than that.
+        let longest = longest.max(self.quantile(2).saturating_sub(age).min(self.quantile(2) / 2));
+        soonest(min_poll, longest, likely)
     }
 
     fn quantile(&self, percent: usize) -> Duration {
@@ -115,6 +144,37 @@ mod tests {
             let (asked, late) = questions(&expectation, Duration::from_secs(took));
             assert!(asked <= 12 && late <= Duration::from_secs(8), "{took}: asked {asked}, {late:?} late");
         }
+    }
+
+    #[test]
+    fn a_few_questions_are_enough_for_tasks_of_any_length() {
+        let expectation = Expectation::from_recent((0..240).map(|i| Duration::from_secs(60 + i)).collect());
+        let asked: u32 = (60..300).map(|took| questions(&expectation, Duration::from_secs(took)).0).sum();
+        assert!(asked <= 240 * 6, "{} questions a task", f64::from(asked) / 240.0);
+    }
+
+    #[test]
+    fn the_chance_that_a_task_has_ended_is_what_was_seen_and_never_certain() {
+        let seconds = Duration::from_secs;
+        let expectation = Expectation::from_recent((1..=99).map(seconds).collect());
+        assert!(expectation.chance(seconds(0), seconds(0)) < 1e-9);
+        assert!((expectation.chance(seconds(0), seconds(50)) - 0.5).abs() < 1e-9);
+        // Of the fifty that take longer, as far as it is known.
+        assert!((expectation.chance(seconds(50), seconds(75)) - 0.5).abs() < 1e-9);
+        let (late, later) =
+            (expectation.chance(seconds(99), seconds(110)), expectation.chance(seconds(99), seconds(198)));
+        assert!(late > 0.0 && late < later && later < 1.0, "{late} {later}");
+        assert!(expectation.chance(seconds(1000), seconds(1100)) < late);
+        assert!(Expectation::default().chance(seconds(0), seconds(60)) < 1e-9);
+    }
+
+    #[test]
+    fn the_soonest_is_found_to_the_millisecond() {
+        let found =
+            |at: u64| soonest(Duration::from_secs(2), Duration::from_secs(60), |wait| wait.as_millis() >= at.into());
+        assert_eq!(found(0), Duration::from_secs(2));
+        assert_eq!(found(2_345).as_millis().abs_diff(2_345), 0);
+        assert_eq!(found(1_000_000), Duration::from_secs(60));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Effect, ImageSource, Images, JobEvent, Price, StateCode};
+use crate::domain::{Doubt, Effect, ImageSource, Images, JobEvent, Price, State, StateCode};
 use crate::ledger::RecordError;
 use crate::pace::Expectation;
 use crate::store::{Account, Group, Left};
@@ -88,7 +88,7 @@ impl Pipeline {
             settings,
         });
         for lane in &shared.lanes {
-            submit::recover(&shared, lane).await?;
+            recover(&shared, lane).await?;
             revive(&shared, lane).await?;
         }
         let control = Control { gate: gate_sender, submitting, stop, notices, shared: Arc::downgrade(&shared) };
@@ -279,6 +279,22 @@ async fn revive(shared: &Shared, lane: &Lane) -> Result<(), RecordError> {
         }
         for job in stuck {
             shared.record(&job, JobEvent::Revived).await?;
+        }
+    }
+}
+
+/// At the start of a run: intents without an outcome, left by a run that was cut off, are in doubt.
+async fn recover(shared: &Shared, lane: &Lane) -> Result<(), RecordError> {
+    const AT_ONCE: usize = 256;
+    loop {
+        let store = shared.parts.ledger.store();
+        let left = store.take_due(StateCode::Submitting, lane.name().clone(), shared.now(), AT_ONCE).await?.jobs;
+        if left.is_empty() {
+            return Ok(());
+        }
+        for job in left {
+            debug_assert_eq!(job.state, State::Submitting);
+            shared.record(&job, JobEvent::Doubted { doubt: Doubt::Interrupted, due_at: shared.now() }).await?;
         }
     }
 }

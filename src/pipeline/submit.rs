@@ -12,9 +12,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::domain::{
-    BatchId, ClientRef, Doubt, FailureCause, ImageSource, Job, JobEvent, Money, Picture, Price, State, StateCode,
-};
+use crate::domain::{BatchId, ClientRef, Doubt, FailureCause, ImageSource, Job, JobEvent, Money, Picture, Price};
 use crate::gateway::{Accepted, Limit, NotMade, Order, Submitted};
 use crate::image;
 use crate::ledger::RecordError;
@@ -38,6 +36,7 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize, account: Account) -> 
     let interval = shared.lanes[place].settings.interval;
     let mut stage = Stage {
         limiter: Limiter::new(interval, account.last_submit_at, &shared.clock),
+        door: Arc::new(Limiter::new(interval, account.last_submit_at, &shared.clock)),
         throttle: Throttle::default(),
         requests: JoinSet::new(),
         limited: 0,
@@ -79,6 +78,8 @@ struct Stage {
     shared: Arc<Shared>,
     place: usize,
     limiter: Limiter,
+    /// The same pace once more, past the intent: those that the disk made durable together do not leave together.
+    door: Arc<Limiter>,
     throttle: Throttle,
     requests: JoinSet<Sent>,
     /// How often in a row the account's limits were met.
@@ -262,7 +263,8 @@ impl Stage {
             account: lane.name().clone(),
             price: Some(Price { amount: price, currency: lane.settings.prices.currency.clone() }),
         };
-        self.requests.spawn(send(Arc::clone(&shared), self.place, job.clone(), started, pictures));
+        let door = Arc::clone(&self.door);
+        self.requests.spawn(send(Arc::clone(&shared), self.place, door, job.clone(), started, pictures));
         Ok(true)
     }
 
@@ -306,7 +308,14 @@ async fn pictures(job: &Job) -> Result<Vec<Picture>, String> {
 }
 
 /// Makes the intent durable, sends the request, records what became of it.
-async fn send(shared: Arc<Shared>, place: usize, job: Job, started: JobEvent, pictures: Vec<Picture>) -> Sent {
+async fn send(
+    shared: Arc<Shared>,
+    place: usize,
+    door: Arc<Limiter>,
+    job: Job,
+    started: JobEvent,
+    pictures: Vec<Picture>,
+) -> Sent {
     let lane = &shared.lanes[place];
     let price = match &started {
         JobEvent::SubmitStarted { price: Some(price), .. } => price.amount,
@@ -328,6 +337,16 @@ async fn send(shared: Arc<Shared>, place: usize, job: Job, started: JobEvent, pi
         }
     };
     let Some(attempt) = &submitting.attempt else { return Sent { outcome: Ok(()), limited: None } };
+    let leaves = tokio::select! {
+        biased;
+        () = door.ready() => true,
+        () = shared.stop.cancelled() => false,
+    };
+    if !leaves {
+        let put_off =
+            JobEvent::PutOff { due_at: shared.now(), words: "the run was stopped before it was sent".to_owned() };
+        return Sent { outcome: shared.record(&submitting, put_off).await.map(drop), limited: None };
+    }
     let callback_url = lane.settings.callback_url.as_ref().map(ExposeSecret::expose_secret);
     let order =
         Order { effect: &submitting.effect, pictures: &pictures, client_ref: &attempt.client_ref, callback_url };
@@ -366,22 +385,6 @@ fn outcome(shared: &Shared, lane: &Lane, job: &Job, submitted: Submitted) -> (Jo
             let words = pause.words.clone();
             shared.pause(lane, &pause);
             (JobEvent::PutOff { due_at: shared.now(), words }, None)
-        }
-    }
-}
-
-/// At the start of a run: intents without an outcome, left by a run that was cut off, are in doubt.
-pub(super) async fn recover(shared: &Shared, lane: &Lane) -> Result<(), RecordError> {
-    const AT_ONCE: usize = 256;
-    loop {
-        let store = shared.parts.ledger.store();
-        let left = store.take_due(StateCode::Submitting, lane.name().clone(), shared.now(), AT_ONCE).await?.jobs;
-        if left.is_empty() {
-            return Ok(());
-        }
-        for job in left {
-            debug_assert_eq!(job.state, State::Submitting);
-            shared.record(&job, JobEvent::Doubted { doubt: Doubt::Interrupted, due_at: shared.now() }).await?;
         }
     }
 }

@@ -6,6 +6,7 @@
 mod called;
 mod many;
 mod status;
+mod when;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -92,6 +93,8 @@ struct Stage {
     calls: Calls,
     /// No question is asked sooner: the run before may have asked just before this one began.
     first_at: Timestamp,
+    /// Tasks came, went or were seen: when to ask for all of them is to be thought over.
+    unplanned: bool,
 }
 
 /// Runs until the run stops.
@@ -108,10 +111,12 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<(), RecordE
         odd: HashSet::new(),
         calls: Calls::default(),
         first_at: shared.after(lane.settings.min_poll),
+        unplanned: false,
     };
     let mut gate = shared.gate.clone();
     loop {
         stage.take_new().await?;
+        stage.plan();
         stage.heed_calls();
         if *gate.borrow_and_update() == Gate::OneLook {
             stage.hurry();
@@ -165,41 +170,10 @@ impl Stage {
                 let next_at = self.first_question(&job);
                 let id = job.id;
                 self.watched.insert(id, Watched::new(job, next_at));
+                self.unplanned = true;
                 self.heed_early_call(id);
             }
         }
-    }
-
-    /// When to ask first about a task. An earlier run, or the question that brought a dead link, may have asked just now:
-    /// the shortest span is kept from there as well.
-    fn first_question(&self, job: &Job) -> Timestamp {
-        let min_poll = self.lane().settings.min_poll;
-        let dead_links = job.attempt.as_ref().map_or(0, |attempt| attempt.dead_links);
-        if dead_links > 0 {
-            return self.shared.after(UNCLEAR.after(dead_links).max(min_poll));
-        }
-        let age = self.age(job);
-        // What an earlier run left behind may have ended while nobody looked.
-        let left_behind = age > min_poll * 4;
-        let wait = if left_behind { min_poll } else { self.lane().expectation().wait_for(age, min_poll) };
-        self.together(self.shared.after(wait).max(self.first_at))
-    }
-
-    /// The instant at or soon after `at` at which others are asked about, too, where one request can ask for several.
-    fn together(&self, at: Timestamp) -> Timestamp {
-        let can = self.lane().gateway().capabilities();
-        let beat = i64::try_from(self.lane().settings.min_poll.as_millis() / 4).unwrap_or(0);
-        if beat == 0 || !(can.list || can.many.is_some()) {
-            return at;
-        }
-        let late = at.as_millisecond().rem_euclid(beat);
-        // The rest of a millisecond is no reason to ask too soon.
-        at.checked_add(Duration::from_millis((beat - late).unsigned_abs())).unwrap_or(at)
-    }
-
-    fn age(&self, job: &Job) -> Duration {
-        let started = job.attempt.as_ref().map_or(Timestamp::MAX, |attempt| attempt.started_at);
-        Duration::try_from(self.shared.now().duration_since(started)).unwrap_or(Duration::ZERO)
     }
 
     /// Sends the questions that are due, and says when the next one will be.
@@ -345,6 +319,7 @@ impl Stage {
             }
         };
         let Some(watched) = self.watched.remove(&id) else { return Ok(()) };
+        self.unplanned = true;
         self.ended(watched.called);
         self.shared.record(&watched.job, event).await.map(drop)
     }
@@ -391,6 +366,7 @@ impl Stage {
         if let Some(watched) = self.watched.get_mut(&id) {
             watched.next_at = next_at;
             watched.asked_at = Some(now);
+            self.unplanned = true;
         }
         Ok(())
     }

@@ -51,12 +51,13 @@ fn before_its_window_a_run_waits_and_ends_in_order_when_it_is_told_to() {
         let then = Timestamp::now().checked_add(Span::new().hours(hours)).unwrap();
         then.to_zoned_datetime(TimeZone::UTC).strftime("%H:%M").to_string()
     };
-    let window = format!("{}-{}", hour(2), hour(8));
+    let (opens, closes) = (hour(2), hour(8));
+    let window = format!("{opens}-{closes}");
     let args = world.kling(&[manifest.to_str().unwrap(), "--window", &window]);
     let mut run = world.command(&args).env("TZ", "UTC").spawn().unwrap();
     let mut said = BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
     let waits = said.find(|line| line.contains("nothing is sent before")).unwrap();
-    assert!(waits.contains(&hour(2)), "{waits}");
+    assert!(waits.contains(&opens), "{waits}");
     let ended = Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap();
     assert!(ended.success());
     assert_eq!(run.wait().unwrap().code(), Some(5));

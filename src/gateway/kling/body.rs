@@ -1,11 +1,10 @@
 //! The body of a request for a task, as Kling's wire has it.
 
-use std::convert::Infallible;
+use std::io;
 
 use bytes::Bytes;
 use futures::stream::Stream;
 
-use crate::domain::Picture;
 use crate::gateway::Order;
 use crate::gateway::streamed::{Streamed, quoted};
 
@@ -37,7 +36,7 @@ impl RequestBody {
         match order.pictures {
             [picture] => {
                 body.json(r#""image":"#);
-                put(&mut body, picture);
+                body.picture(picture, false);
             }
             pictures => {
                 body.json(r#""images":["#);
@@ -45,7 +44,7 @@ impl RequestBody {
                     if i > 0 {
                         body.json(",");
                     }
-                    put(&mut body, picture);
+                    body.picture(picture, false);
                 }
                 body.json("]");
             }
@@ -77,16 +76,8 @@ impl RequestBody {
     }
 
     /// Its bytes, each piece made when it is asked for.
-    pub(super) fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
+    pub(super) fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         self.0.into_stream()
-    }
-}
-
-/// A picture: its URL, or its bytes as plain base64, without a prefix (documented).
-fn put(body: &mut Streamed, picture: &Picture) {
-    match picture {
-        Picture::Url(url) => body.json(quoted(url)),
-        Picture::Raw(bytes) => body.image("", bytes),
     }
 }
 
@@ -100,7 +91,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::domain::{ClientRef, Effect, ImageSource, Images};
+    use crate::domain::{ClientRef, Effect, ImageSource, Images, Picture};
     use crate::gateway::streamed::PIECE;
 
     fn sent(effect: &Effect, pictures: &[Picture]) -> Vec<u8> {

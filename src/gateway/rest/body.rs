@@ -1,15 +1,12 @@
 //! The body of a request: a JSON object with images in it as data URIs.
 
-use std::convert::Infallible;
+use std::io;
 
 use bytes::Bytes;
 use futures::stream::Stream;
 
 use crate::domain::Picture;
 use crate::gateway::streamed::{Streamed, quoted};
-
-/// How a PNG file begins.
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// A JSON object, one field after the other.
 #[derive(Debug, Clone)]
@@ -36,7 +33,7 @@ impl Body {
     #[must_use]
     pub(in crate::gateway) fn picture(mut self, name: &str, picture: &Picture) -> Self {
         self.name(name);
-        self.put(picture);
+        self.written.picture(picture, true);
         self
     }
 
@@ -49,7 +46,7 @@ impl Body {
             if i > 0 {
                 self.written.json(",");
             }
-            self.put(picture);
+            self.written.picture(picture, true);
         }
         self.written.json("]");
         self
@@ -62,7 +59,7 @@ impl Body {
     }
 
     /// Its bytes, each piece made when it is asked for.
-    pub(in crate::gateway) fn into_stream(mut self) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
+    pub(in crate::gateway) fn into_stream(mut self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         self.written.json(if self.fields == 0 { "{}" } else { "}" });
         self.written.into_stream()
     }
@@ -71,17 +68,6 @@ impl Body {
         let before = if self.fields == 0 { '{' } else { ',' };
         self.fields += 1;
         self.written.json(format!("{before}{}:", quoted(name)));
-    }
-
-    fn put(&mut self, picture: &Picture) {
-        match picture {
-            Picture::Url(url) => self.written.json(quoted(url)),
-            Picture::Raw(bytes) => {
-                // Nothing but JPEG and PNG gets this far.
-                let kind = if bytes.starts_with(PNG) { "png" } else { "jpeg" };
-                self.written.image(&format!("data:image/{kind};base64,"), bytes);
-            }
-        }
     }
 }
 
@@ -109,7 +95,7 @@ mod tests {
         assert_eq!(sent(Body::new()), json!({}));
         for size in [0, 1, 2, 3, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 2] {
             let jpeg: Vec<u8> = (0..size).map(|i| u8::try_from(i % 251).unwrap()).collect();
-            let png = [PNG, &jpeg].concat();
+            let png = [b"\x89PNG\r\n\x1a\n".as_slice(), &jpeg].concat();
             let pictures = [Picture::Raw(Bytes::from(jpeg.clone())), Picture::Url("https://h/b.jpg?x=\"1\"&é".into())];
             let body = Body::new()
                 .text("scene", "say \"hi\"\n")

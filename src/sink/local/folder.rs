@@ -145,6 +145,15 @@ impl Folder {
         (named.st_dev, named.st_ino) == (open.st_dev, open.st_ino)
     }
 
+    /// Whether anything has this name.
+    pub(super) fn exists(&self, name: &str) -> Result<bool, SinkError> {
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(failed(&self.place(name), error.into())),
+        }
+    }
+
     /// Removes a file, where it is there.
     pub(super) fn remove(&self, name: &str) -> Result<(), SinkError> {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {

@@ -1,6 +1,8 @@
 //! A video on its way: `.{file}.{owner}.part` beside its target, and `.{file}.{owner}.part.of` with the version that its
-//! bytes are of. The version is on the disk before the first byte, and the file is empty whenever the version changes,
-//! so that no crash joins the bytes of two versions.
+//! bytes are of, which counts only where its line is whole; without it, what came is fetched again. A file that is new can
+//! be of no other version: its own is written down only once that much came that it is worth going on with, or when the
+//! download stops. Where another version was there, the file is durably empty before the version changes, and the version
+//! durable before the first byte. No crash joins the bytes of two versions.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -20,6 +22,10 @@ use crate::sink::{Partial, SinkError};
 
 /// Bytes are gathered up to this size before they are written.
 const WRITE_AT_ONCE: usize = 256 * 1024;
+
+/// From this size on a video that is cut off is gone on with, even by a kill; making and removing one more file for each
+/// small one costs more than fetching it again.
+const WORTH_KEEPING: u64 = 4 << 20;
 
 /// More names than this for one video mean that something is badly wrong.
 const MOST_NAMES: u32 = 1000;
@@ -45,13 +51,15 @@ struct PartFile {
     file: Option<File>,
     hasher: Sha256,
     stored: u64,
+    /// The version that is not written down yet.
+    unnamed: Option<String>,
 }
 
 impl LocalPartial {
     pub(super) fn begin(folder: Folder, key: OutputKey, owner: &str) -> Result<Self, SinkError> {
         let part = part_name(split(&key).1, owner);
         let of = format!("{part}.of");
-        let mut this = PartFile { folder, key, part, of, file: None, hasher: Sha256::new(), stored: 0 };
+        let mut this = PartFile { folder, key, part, of, file: None, hasher: Sha256::new(), stored: 0, unnamed: None };
         let mut validator = None;
         if let Some(mut file) = this.folder.reopen(&this.part)? {
             this.lock(&file)?;
@@ -111,19 +119,22 @@ impl Partial for LocalPartial {
 
     fn finish(mut self: Box<Self>, expected: Option<u64>) -> BoxFuture<'static, Result<Artifact, SinkError>> {
         Box::pin(async move {
-            self.flush().await?;
-            let file = Arc::clone(&self.file);
-            off_thread(move || locked(&file).finish(expected)).await?
+            let (file, rest) = (Arc::clone(&self.file), std::mem::take(&mut self.waiting));
+            let finish = move || {
+                let mut file = locked(&file);
+                file.write(&rest)?;
+                file.finish(expected)
+            };
+            off_thread(finish).await?
         })
     }
 }
 
 impl Drop for LocalPartial {
     fn drop(&mut self) {
-        if !self.waiting.is_empty() {
-            // What cannot be kept is fetched again.
-            let _ = locked(&self.file).write(&self.waiting);
-        }
+        let mut file = locked(&self.file);
+        // What cannot be kept is fetched again.
+        let _ = file.write(&self.waiting).and_then(|()| file.name_version());
     }
 }
 
@@ -153,14 +164,17 @@ impl PartFile {
             return Ok(None);
         };
         let mut text = Vec::new();
-        file.take(LONGEST_VALIDATOR).read_to_end(&mut text).map_err(|error| self.failed(error))?;
-        Ok(String::from_utf8(text).ok().filter(|text| !text.is_empty()))
+        file.take(LONGEST_VALIDATOR + 1).read_to_end(&mut text).map_err(|error| self.failed(error))?;
+        // A line that was cut off by a crash says nothing.
+        let line = String::from_utf8(text).ok();
+        Ok(line.as_deref().and_then(|line| line.strip_suffix('\n')).filter(|line| !line.is_empty()).map(str::to_owned))
     }
 
-    /// Empties the file, durably, before the version beside it changes.
+    /// Begins anew with bytes of this version.
     fn restart(&mut self, validator: Option<&str>) -> Result<(), SinkError> {
         self.hasher = Sha256::new();
         self.stored = 0;
+        self.unnamed = None;
         if let Some(file) = &mut self.file {
             let emptied = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.sync_all());
             emptied.map_err(|error| self.failed(error))?;
@@ -168,15 +182,30 @@ impl PartFile {
             let file = self.folder.create_new(&self.part)?;
             self.lock(&file)?;
             self.file = Some(file);
+            if !self.folder.exists(&self.of)? {
+                self.unnamed = validator.map(str::to_owned);
+                return Ok(());
+            }
         }
         match validator {
-            Some(text) => {
-                let mut of = self.folder.create(&self.of)?;
-                of.write_all(text.as_bytes()).and_then(|()| of.sync_all()).map_err(|error| self.failed(error))?;
-            }
+            Some(text) => self.write_version(text)?.sync_all().map_err(|error| self.failed(error))?,
             None => self.folder.remove(&self.of)?,
         }
         self.folder.sync()
+    }
+
+    fn write_version(&self, text: &str) -> Result<File, SinkError> {
+        let mut of = self.folder.create(&self.of)?;
+        of.write_all(format!("{text}\n").as_bytes()).map_err(|error| self.failed(error))?;
+        Ok(of)
+    }
+
+    /// Writes down the version of what came, where that was left for later.
+    fn name_version(&mut self) -> Result<(), SinkError> {
+        match self.unnamed.take().filter(|_| self.file.is_some() && self.stored > 0) {
+            Some(text) => self.write_version(&text).map(drop),
+            None => Ok(()),
+        }
     }
 
     fn write(&mut self, mut bytes: &[u8]) -> Result<(), SinkError> {
@@ -196,7 +225,7 @@ impl PartFile {
                 Err(error) => return Err(self.failed(error)),
             }
         }
-        Ok(())
+        if self.stored >= WORTH_KEEPING { self.name_version() } else { Ok(()) }
     }
 
     fn finish(&mut self, expected: Option<u64>) -> Result<Artifact, SinkError> {
@@ -215,7 +244,9 @@ impl PartFile {
         synced.map_err(|error| self.failed(error))?;
         let sha256 = Digest::from_hasher(self.hasher.clone());
         let key = self.place(&sha256)?;
-        self.folder.remove(&self.of)?;
+        if self.unnamed.take().is_none() {
+            self.folder.remove(&self.of)?;
+        }
         self.folder.sync()?;
         Ok(Artifact { key, bytes: self.stored, sha256 })
     }

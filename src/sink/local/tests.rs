@@ -99,7 +99,23 @@ async fn bytes_of_no_known_version_are_not_gone_on_with() {
     drop(partial);
     // Killed here, the file of the new version is empty: nothing of the old one can be joined to it.
     assert_eq!(fs::read(sink.root.join(".a.mp4.nr-1.part")).unwrap(), b"");
-    assert_eq!(fs::read(sink.root.join(".a.mp4.nr-1.part.of")).unwrap(), b"\"v2\"");
+    assert_eq!(fs::read(sink.root.join(".a.mp4.nr-1.part.of")).unwrap(), b"\"v2\"\n");
+}
+
+#[tokio::test]
+async fn a_version_of_which_a_crash_left_a_part_is_none() {
+    let (_folder, sink) = tree();
+    let key = key("a.mp4");
+    let mut partial = sink.begin(&key, "nr-1").await.unwrap();
+    partial.restart(Some("\"v1\"".to_owned())).await.unwrap();
+    partial.append(Bytes::from_static(b"first")).await.unwrap();
+    drop(partial);
+    let of = sink.root.join(".a.mp4.nr-1.part.of");
+    for (left, version) in [("\"v1\"\n", Some("\"v1\"")), ("\"v1\"", None), ("\"v", None), ("\n", None), ("", None)] {
+        fs::write(&of, left).unwrap();
+        let partial = sink.begin(&key, "nr-1").await.unwrap();
+        assert_eq!((partial.held(), partial.validator()), (5, version), "{left:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! The adapter against a bare TCP listener that breaks where it is told to, and a look at what really goes over the
 //! wire.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -8,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::domain::Digest;
 
 /// What the listener does with its one connection.
 enum Play {
@@ -109,6 +112,29 @@ async fn a_request_is_one_post_with_its_exact_length_and_the_key_in_its_header_o
     assert_eq!(body["external_task_id"], "nr-1-a1");
     assert_eq!(body["input"]["duration"], "5");
     assert!(!body.to_string().contains(KEY));
+}
+
+#[tokio::test]
+async fn a_large_image_is_read_while_it_is_sent_and_not_to_its_end_where_it_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jpg");
+    let mut content: Vec<u8> = (0..700_001_u32).map(|i| u8::try_from(i % 251).unwrap()).collect();
+    std::fs::write(&path, &content).unwrap();
+    let source = ImageSource::File { path: path.clone(), digest: Digest::of(&content) };
+    let picture = crate::image::load(&source).unwrap();
+    assert!(matches!(picture, Picture::File(_)), "it is not held in memory");
+    let (base, server) = listener(Play::Answer(http("200 OK", "", r#"{"code":0,"data":{"task_id":"8"}}"#))).await;
+    assert_eq!(submit_says(&submit(&gateway(settings(base)), picture.clone()).await), "accepted 8");
+    let request = server.await.unwrap();
+    let end = request.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let body: Value = serde_json::from_slice(&request[end + 4..]).unwrap();
+    assert_eq!(body["input"]["image"], STANDARD.encode(&content));
+
+    content[700_000] ^= 1;
+    std::fs::write(&path, &content).unwrap();
+    let (base, server) = listener(Play::CloseAfterRequest).await;
+    assert_eq!(submit_says(&submit(&gateway(settings(base)), picture).await), "in doubt: lost");
+    assert!(server.await.is_err(), "the whole request came");
 }
 
 #[tokio::test]

@@ -158,7 +158,7 @@ impl Job {
         for (key, value) in args.run.flags() {
             let Some(value) = value else { continue };
             let flag = format!("--{}", key.word().replace('_', "-"));
-            let value = if flag == "--out" { text(&wiring::absolute(Path::new(&value))?)? } else { value };
+            let value = if flag == "--out" { text(&wiring::tree(Path::new(&value))?)? } else { value };
             say(&flag, value);
         }
         if let Some(batch) = &args.run.batch {

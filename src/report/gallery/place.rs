@@ -63,16 +63,11 @@ impl<'a> Place<'a> {
     /// only the names that a gallery takes are looked at.
     pub(super) async fn must_be_free(&self) -> Result<(), ReportError> {
         if self.is_remote() {
-            let is_free = match self.sink.peek(&self.document(page::INDEX)).await? {
-                Some(index) => page::is_ours(&index),
-                None => {
-                    let mut others = false;
-                    for name in page::OTHERS {
-                        others |= self.sink.peek(&self.document(name)).await?.is_some();
-                    }
-                    !others
-                }
-            };
+            let index = self.sink.peek(&self.document(page::INDEX)).await?;
+            let mut is_free = index.as_deref().is_none_or(page::is_ours);
+            for name in page::OTHERS {
+                is_free = is_free && (index.is_some() || self.sink.peek(&self.document(name)).await?.is_none());
+            }
             return if is_free { Ok(()) } else { Err(ReportError::Taken(self.folder.clone())) };
         }
         let Ok(entries) = fs::read_dir(&self.folder) else { return Ok(()) };

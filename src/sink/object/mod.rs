@@ -84,13 +84,13 @@ impl Sink for ObjectSink {
 
     fn document<'a>(&'a self, name: &'a str, write: &'a mut Fill<'_>) -> BoxFuture<'a, Result<(), SinkError>> {
         Box::pin(async move {
-            let mut fill = || {
+            let mut written = || {
                 let mut file = BufWriter::new(tempfile()?);
                 write(&mut file)?;
                 file.flush()?;
                 file.into_inner().map_err(io::IntoInnerError::into_error)
             };
-            let file = fill().map_err(|source| match source.kind() {
+            let file = written().map_err(|source| match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => SinkError::Full,
                 _ => SinkError::Unwritable { place: std::env::temp_dir().display().to_string(), source },
             })?;

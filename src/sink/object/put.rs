@@ -120,9 +120,8 @@ impl Video<'_> {
             let path = object_store::path::Path::parse(path).map_err(|error| self.bucket.failed(&error.into()))?;
             let begun = Begun { bucket: self.bucket.clone(), path, id: Some(id.to_owned()) };
             // A store that has forgotten it says so in many ways; those that can be reached again are asked again.
-            match begun.abort().await {
-                Err(error @ SinkError::Unreachable { .. }) => return Err(error),
-                Ok(()) | Err(_) => {}
+            if let Err(error @ SinkError::Unreachable { .. }) = begun.abort().await {
+                return Err(error);
             }
         }
         self.spooled.forget_note().await.map_err(super::spool_failed)

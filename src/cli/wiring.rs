@@ -1,5 +1,7 @@
 //! Settings to parts: which ledger, which remote, which key. Nothing is sent from here.
 
+mod trees;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +15,10 @@ use crate::pipeline::download::Downloader;
 use crate::pipeline::{LaneSettings, Parts, Trees};
 use crate::plan::{Sender, Senders, USUAL_TASK};
 use crate::simulator::{self, Simulator};
-use crate::sink::{self, Address, OpenError, Sink, SinkError, UnusableSink};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Account, Batch, Store};
+
+pub(super) use trees::{must_be_ready, sink, tree};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -326,33 +329,11 @@ async fn embed(
 pub(super) fn parts(opened: &Opened, settings: &Settings) -> Result<Parts, Failure> {
     let clock = opened.clock.clone();
     let downloader = Downloader::new(clock, Downloader::STALL_AFTER, Downloader::MAX_BYTES)?;
-    let spool = sink::spool(&settings.state);
-    let trees = move |out: PathBuf| -> Arc<dyn Sink> {
-        // A tree that this nightreel cannot go to stops the run when the first video goes there.
-        sink::open(&out, &spool).unwrap_or_else(|why| Arc::new(UnusableSink::new(out.display().to_string(), why)))
-    };
     Ok(Parts {
         ledger: opened.ledger.clone(),
-        trees: Arc::new(Trees::new(Arc::clone(&opened.store), trees)),
+        trees: Arc::new(Trees::new(Arc::clone(&opened.store), trees::any(settings))),
         downloader: Arc::new(downloader),
     })
-}
-
-/// The sink of an output tree.
-pub(super) fn sink(settings: &Settings, out: &Path) -> Result<Arc<dyn Sink>, Failure> {
-    Ok(sink::open(out, &sink::spool(&settings.state))?)
-}
-
-/// Holds it to it that something can be put into an output tree; one that cannot be reached for the moment is tried again for
-/// a while.
-pub(super) async fn must_be_ready(sink: &dyn Sink, clock: &Clock) -> Result<(), Failure> {
-    for wait in [2, 5, 15, 30] {
-        match sink.ready().await {
-            Err(SinkError::Unreachable { .. }) => clock.sleep(Duration::from_secs(wait)).await,
-            other => return Ok(other?),
-        }
-    }
-    Ok(sink.ready().await?)
 }
 
 /// The batch of a manifest: the name that was given, or the manifest's own.
@@ -391,14 +372,6 @@ pub(super) async fn named_batch(store: &dyn Store, name: Option<&str>) -> Result
     }
     let failure = Failure::new(Exit::Usage, format!("there is no batch named {name:?}"));
     Err(meant.into_iter().fold(failure, Failure::hint).hint(format!("the ledger has: {has}")))
-}
-
-/// An output tree as the ledger names it: an absolute path, or an address in an object store, written in the one way.
-pub(super) fn tree(out: &Path) -> Result<PathBuf, Failure> {
-    match Address::of(out).map_err(OpenError::from)? {
-        Some(address) => Ok(address.to_string().into()),
-        None => absolute(out),
-    }
 }
 
 /// An absolute path.

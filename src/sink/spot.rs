@@ -20,6 +20,7 @@ pub(super) fn names(key: &OutputKey) -> impl Iterator<Item = OutputKey> + '_ {
 }
 
 /// Whether a path in a tree is listed: what begins with a dot, and what nightreel writes itself, is not.
+#[cfg(feature = "object-store")]
 pub(super) fn is_listed(path: &str) -> bool {
     !DOCUMENTS.contains(&path) && !path.split('/').any(|part| part.starts_with('.'))
 }

@@ -165,6 +165,31 @@ fn a_missing_object_is_found_and_collected_again_and_a_missing_bucket_loses_noth
 }
 
 #[test]
+fn videos_move_to_another_place_and_into_a_bucket() {
+    let bucket = Bucket::new(&[]);
+    let manifest = bucket.world.manifest("m.csv", 2);
+    let manifest = manifest.to_str().unwrap();
+    bucket.nightreel(&bucket.world.kling(&[manifest])).exits(0);
+    let folder = bucket.world.path("videos");
+    fs::create_dir_all(bucket.object("squish")).unwrap();
+    for row in ["row0", "row1"] {
+        let name = format!("squish/{row}.mp4");
+        fs::copy(folder.join(&name), bucket.object(&name)).unwrap();
+    }
+    bucket.nightreel(&["export", "carried.db"]).exits(0);
+    fs::remove_dir_all(&folder).unwrap();
+    let map = format!("{}={OUT}/", folder.canonicalize().unwrap_or(folder).display());
+    let args = ["--state", "state/there.db"];
+    bucket.nightreel(&[&["import", "carried.db", "--out-map", &map][..], &args].concat()).exits(0);
+    // Copied there by hand, they do not say their digest: they are read.
+    let verified = bucket.nightreel(&[&["verify", "--json"][..], &args].concat()).exits(0).json();
+    assert_eq!(verified["whole"], 2);
+    let again = bucket.nightreel(&[&bucket.world.kling(&[manifest])[..], &args].concat()).exits(0);
+    assert!(again.out.contains("nothing was submitted"), "{}", again.out);
+    assert!(bucket.object("results.csv").exists() && !bucket.world.path("videos").exists());
+}
+
+#[test]
 fn a_foreign_object_is_left_and_the_video_lies_beside_it() {
     let bucket = Bucket::new(&[]);
     let manifest = bucket.world.manifest("m.csv", 1);

@@ -16,7 +16,7 @@ const LEVELS: [&[&str]; 7] = [
 ];
 
 /// Which crate may appear where.
-const CRATES: [(&str, &[&str]); 16] = [
+const CRATES: [(&str, &[&str]); 17] = [
     ("csv", &["catalogue/", "manifest/", "report/", "scan/"]),
     ("clap", &["cli/"]),
     ("comfy_table", &["cli/", "report/"]),
@@ -33,6 +33,7 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("toml", &["config/"]),
     ("imagesize", &["image/", "simulator/"]),
     ("raster", &["scan/"]),
+    ("object_store", &["sink/object/"]),
 ];
 
 /// The longest that a file may be, tests apart.

@@ -14,7 +14,7 @@ use crate::plan::SurveyError;
 use crate::report::ReportError;
 use crate::serve::{self, HookError};
 use crate::simulator::StartError;
-use crate::sink::SinkError;
+use crate::sink::{self, SinkError};
 use crate::store::StoreError;
 use crate::store::sqlite::{CopyError, OpenError};
 
@@ -209,12 +209,21 @@ impl From<HookError> for Failure {
 impl From<SinkError> for Failure {
     fn from(error: SinkError) -> Self {
         let hint = match &error {
+            SinkError::Refused { hint, .. } => hint,
+            SinkError::Unreachable { .. } => "run the same command again when it can be reached: nothing is lost",
             SinkError::Full => "make room, then run the same command again: nothing is paid for twice",
             SinkError::Unwritable { .. } | SinkError::NotAVideo { .. } => {
                 "name a folder that you can write with --out DIR"
             }
         };
         Self::new(Exit::Unwritable, error).hint(hint)
+    }
+}
+
+impl From<sink::OpenError> for Failure {
+    fn from(error: sink::OpenError) -> Self {
+        let hint = error.hint();
+        Self::new(Exit::Usage, error).hint(hint)
     }
 }
 

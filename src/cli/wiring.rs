@@ -1,5 +1,7 @@
 //! Settings to parts: which ledger, which remote, which key. Nothing is sent from here.
 
+mod trees;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +15,10 @@ use crate::pipeline::download::Downloader;
 use crate::pipeline::{LaneSettings, Parts, Trees};
 use crate::plan::{Sender, Senders, USUAL_TASK};
 use crate::simulator::{self, Simulator};
-use crate::sink::{LocalSink, Sink};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Account, Batch, Store};
+
+pub(super) use trees::{must_be_ready, sink, tree};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -324,19 +327,14 @@ async fn embed(
 }
 
 /// What a run works with.
-pub(super) fn parts(opened: &Opened) -> Result<Parts, Failure> {
+pub(super) fn parts(opened: &Opened, settings: &Settings) -> Result<Parts, Failure> {
     let clock = opened.clock.clone();
     let downloader = Downloader::new(clock, Downloader::STALL_AFTER, Downloader::MAX_BYTES)?;
     Ok(Parts {
         ledger: opened.ledger.clone(),
-        trees: Arc::new(Trees::new(Arc::clone(&opened.store), sink)),
+        trees: Arc::new(Trees::new(Arc::clone(&opened.store), trees::any(settings))),
         downloader: Arc::new(downloader),
     })
-}
-
-/// The sink of an output tree.
-pub(super) fn sink(out: PathBuf) -> Arc<dyn Sink> {
-    Arc::new(LocalSink::new(out))
 }
 
 /// The batch of a manifest: the name that was given, or the manifest's own.

@@ -121,7 +121,11 @@ const GENERAL: [(&str, &[Line]); 8] = [
     (
         "Where to",
         &[
-            line(Key::Out, "\"videos\"", "The output tree."),
+            line(
+                Key::Out,
+                "\"videos\"",
+                "The output tree: a folder, or s3://BUCKET/PREFIX, gs:// or az:// where nightreel was built for them.",
+            ),
             line(
                 Key::Name,
                 "\"{scene}/{id}.mp4\"",

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::domain::{Job, JobEvent, State};
 use crate::ledger::RecordError;
 use crate::pace::Backoff;
+use crate::sink::SinkError;
 
 use super::Notice;
 use super::download::Fetched;
@@ -79,7 +80,13 @@ async fn fetch(shared: Arc<Shared>, job: Job) -> Result<(), RecordError> {
         Fetched::Refused { words } => failed(words, None),
         Fetched::SinkStopped(why) => {
             shared.parts.ledger.store().release(job.id);
-            shared.stop_sink(format!("{}: {}", sink.place(), chain(&why)));
+            let words = match &why {
+                SinkError::Refused { hint, .. } => format!("{why}; {hint}"),
+                _ => {
+                    format!("{}: {}; make room or mend it, then run the same command again", sink.place(), chain(&why))
+                }
+            };
+            shared.stop_sink(words);
             return Ok(());
         }
         Fetched::Stopped => {

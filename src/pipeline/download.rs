@@ -43,15 +43,15 @@ pub enum Fetched {
         /// What the file host answered.
         words: String,
     },
-    /// It did not work this time: transport, 5xx, 429, not a video, wrong length, no byte for too long. What can be gone
-    /// on with is kept.
+    /// It did not work this time: transport, 5xx, 429, not a video, wrong length, no byte for too long, an object store that
+    /// cannot be reached. What can be gone on with is kept.
     Failed {
         /// What went wrong.
         words: String,
         /// How long the file host asks to wait, where it says so.
         retry_after: Option<Duration>,
     },
-    /// The sink is full or cannot be written ([`SinkError::Full`], [`SinkError::Unwritable`]).
+    /// The sink is full or cannot be written ([`SinkError::Full`], [`SinkError::Unwritable`], [`SinkError::Refused`]).
     SinkStopped(SinkError),
     /// It was asked to stop, and did between two chunks. What came is kept.
     Stopped,
@@ -234,7 +234,8 @@ fn is_web(url: &Url) -> bool {
 fn sink_failed(error: SinkError) -> Fetched {
     match error {
         SinkError::NotAVideo { why } => failed(&format!("what came is not a whole video: {why}")),
-        SinkError::Full | SinkError::Unwritable { .. } => Fetched::SinkStopped(error),
+        SinkError::Unreachable { .. } => failed(&error.to_string()),
+        SinkError::Full | SinkError::Unwritable { .. } | SinkError::Refused { .. } => Fetched::SinkStopped(error),
     }
 }
 

@@ -37,7 +37,7 @@ pub use meter::Counts;
 pub use notice::Notice;
 pub use run::Pipeline;
 pub use standing::{LaneView, Standing, requests, slots, time_left};
-pub use trees::{MakeSink, Tree, Trees};
+pub use trees::{Tree, Trees};
 
 /// What a run is told.
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 //! The batches of a ledger and their output trees, looked up once and remembered for the run.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +10,7 @@ use crate::sink::Sink;
 use crate::store::{Store, StoreError};
 
 /// Makes the sink of an output tree.
-pub type MakeSink = fn(PathBuf) -> Arc<dyn Sink>;
+type MakeSink = Box<dyn Fn(PathBuf) -> Arc<dyn Sink> + Send + Sync>;
 
 /// A batch as a run uses it.
 #[derive(Debug, Clone)]
@@ -21,7 +22,6 @@ pub struct Tree {
 }
 
 /// The output trees of a ledger's batches.
-#[derive(Debug)]
 pub struct Trees {
     store: Arc<dyn Store>,
     make: MakeSink,
@@ -29,10 +29,10 @@ pub struct Trees {
 }
 
 impl Trees {
-    /// The trees of the batches in `store`.
+    /// The trees of the batches in `store`; `make` makes the sink of one.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, make: MakeSink) -> Self {
-        Self { store, make, known: Mutex::new(HashMap::new()) }
+    pub fn new(store: Arc<dyn Store>, make: impl Fn(PathBuf) -> Arc<dyn Sink> + Send + Sync + 'static) -> Self {
+        Self { store, make: Box::new(make), known: Mutex::new(HashMap::new()) }
     }
 
     /// A batch and its tree.
@@ -51,5 +51,11 @@ impl Trees {
     /// Forgets where the trees are: a batch was told to use another.
     pub fn forget(&self) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl fmt::Debug for Trees {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trees").field("known", &self.known).finish_non_exhaustive()
     }
 }

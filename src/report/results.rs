@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek};
+use std::io::{BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -76,7 +76,7 @@ pub async fn write(store: &dyn Store, out: &Path, sink: &dyn Sink) -> Result<(),
             }
         }
     }
-    put(sink, RESULTS, lines.into_inner().map_err(csv::IntoInnerError::into_error)?)
+    put(sink, RESULTS, lines.into_inner().map_err(csv::IntoInnerError::into_error)?).await
 }
 
 /// The manifests' own columns, each once.
@@ -91,10 +91,10 @@ pub(super) fn own_columns(batches: &[Batch]) -> Vec<&String> {
 }
 
 /// Puts what a temporary file holds into the output tree.
-pub(super) fn put(sink: &dyn Sink, name: &str, file: BufWriter<File>) -> Result<(), ReportError> {
+pub(super) async fn put(sink: &dyn Sink, name: &str, file: BufWriter<File>) -> Result<(), ReportError> {
     let mut file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     file.rewind()?;
-    sink.document(name, &mut |into| {
+    let mut copy = |into: &mut dyn Write| {
         let mut piece = vec![0; 1 << 16];
         loop {
             match file.read(&mut piece)? {
@@ -102,8 +102,8 @@ pub(super) fn put(sink: &dyn Sink, name: &str, file: BufWriter<File>) -> Result<
                 read => into.write_all(&piece[..read])?,
             }
         }
-    })?;
-    Ok(())
+    };
+    Ok(sink.document(name, &mut copy).await?)
 }
 
 /// A row's values, in the order of [`COLUMNS`].

@@ -135,6 +135,7 @@ struct Ground {
     desk: Desk,
     live: Live,
     hooks: Option<Arc<Hooks>>,
+    trees: videos::Trees,
     clock: Clock,
     /// How long a visitor may take to say what it wants.
     patience: Duration,
@@ -169,7 +170,9 @@ impl Bound {
         let stop = CancellationToken::new();
         let live = Live::new(ledger, clock.clone());
         let patience = self.patience;
-        let ground = Ground { door: self.door, desk, live, hooks, clock: clock.clone(), patience, stop: stop.clone() };
+        let trees = videos::Trees::default();
+        let ground =
+            Ground { door: self.door, desk, live, hooks, trees, clock: clock.clone(), patience, stop: stop.clone() };
         let ground = Arc::new(ground);
         let router = Router::new()
             .route("/", get(page::dashboard))

@@ -1,22 +1,23 @@
 //! Finished videos, as far as the ledger knows them: a visitor names a row, never a path.
 
-use std::io::SeekFrom;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures::stream;
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::Ground;
-use crate::domain::JobId;
+use crate::domain::{Artifact, JobId};
+use crate::sink::{self, Sink};
 
-/// Bytes that are read at a time.
-const PIECE: u64 = 64 * 1024;
+/// The output trees that videos were asked of: a client of an object store keeps its connections.
+#[derive(Debug, Default)]
+pub(super) struct Trees {
+    known: Mutex<HashMap<PathBuf, Arc<dyn Sink>>>,
+}
 
 /// One video, or the part of it that is asked for.
 pub(super) async fn video(
@@ -24,7 +25,8 @@ pub(super) async fn video(
     Path(job): Path<i64>,
     headers: HeaderMap,
 ) -> Result<Response, StatusCode> {
-    let (file, length) = open(&ground, JobId(job)).await.ok_or(StatusCode::NOT_FOUND)?;
+    let (sink, artifact) = find(&ground, JobId(job)).await.ok_or(StatusCode::NOT_FOUND)?;
+    let length = artifact.bytes;
     let asked = headers.get(header::RANGE).and_then(|range| range.to_str().ok()).map(|range| part(range, length));
     let kept =
         [(header::CONTENT_TYPE, "video/mp4"), (header::ACCEPT_RANGES, "bytes"), (header::CACHE_CONTROL, "private")];
@@ -34,7 +36,7 @@ pub(super) async fn video(
             Ok((StatusCode::RANGE_NOT_SATISFIABLE, whole).into_response())
         }
         Some(Part::Of { from, to }) => {
-            let body = pieces(file, from, to - from + 1).await.map_err(|_| StatusCode::NOT_FOUND)?;
+            let body = body(sink.as_ref(), &artifact, from, to + 1).await?;
             let told = [
                 (header::CONTENT_RANGE, format!("bytes {from}-{to}/{length}")),
                 (header::CONTENT_LENGTH, (to - from + 1).to_string()),
@@ -42,27 +44,31 @@ pub(super) async fn video(
             Ok((StatusCode::PARTIAL_CONTENT, kept, told, body).into_response())
         }
         Some(Part::Whole) | None => {
-            let body = pieces(file, 0, length).await.map_err(|_| StatusCode::NOT_FOUND)?;
+            let body = body(sink.as_ref(), &artifact, 0, length).await?;
             Ok((kept, [(header::CONTENT_LENGTH, length.to_string())], body).into_response())
         }
     }
 }
 
-/// The file of a row that is done, if it is still there, within its output tree, and as long as it was.
-async fn open(ground: &Ground, id: JobId) -> Option<(File, u64)> {
+/// The video of a row that is done, and where it is.
+async fn find(ground: &Ground, id: JobId) -> Option<(Arc<dyn Sink>, Artifact)> {
     let store = ground.live.store().ok()??;
     let job = store.job(id).await.ok()??;
-    let artifact = job.artifact()?;
+    let artifact = job.artifact()?.clone();
     let out = store.batches().await.ok()?.into_iter().find(|batch| batch.id == job.batch)?.out;
-    let tree = tokio::fs::canonicalize(&out).await.ok()?;
-    // A link may have been put in its place since.
-    let path = tokio::fs::canonicalize(out.join(artifact.key.to_path())).await.ok()?;
-    if !path.starts_with(tree) {
-        return None;
+    let mut known = ground.trees.known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(sink) = known.get(&out) {
+        return Some((Arc::clone(sink), artifact));
     }
-    let file = File::open(path).await.ok()?;
-    let about = file.metadata().await.ok()?;
-    (about.is_file() && about.len() == artifact.bytes).then_some((file, artifact.bytes))
+    let sink = sink::open(&out, &sink::spool(ground.live.ledger())).ok()?;
+    known.insert(out, Arc::clone(&sink));
+    Some((sink, artifact))
+}
+
+/// What lies there, if it is still there and as long as it was.
+async fn body(sink: &dyn Sink, artifact: &Artifact, from: u64, to: u64) -> Result<Body, StatusCode> {
+    let found = sink.read(artifact, from..to).await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+    found.map(Body::from_stream).ok_or(StatusCode::NOT_FOUND)
 }
 
 /// A part of a file.
@@ -93,22 +99,6 @@ fn part(range: &str, length: u64) -> Part {
         (Err(_), Ok(_)) if from.is_empty() => Part::Beyond,
         _ => Part::Whole,
     }
-}
-
-async fn pieces(mut file: File, from: u64, length: u64) -> std::io::Result<Body> {
-    file.seek(SeekFrom::Start(from)).await?;
-    let stream = stream::try_unfold((file, length), |(mut file, left)| async move {
-        if left == 0 {
-            return Ok::<_, std::io::Error>(None);
-        }
-        let mut piece = Vec::new();
-        let read = (&mut file).take(left.min(PIECE)).read_to_end(&mut piece).await?;
-        if read == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(Some((Bytes::from(piece), (file, left - read as u64))))
-    });
-    Ok(Body::from_stream(stream))
 }
 
 #[cfg(test)]

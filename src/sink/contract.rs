@@ -1,6 +1,7 @@
 //! What every sink must do: run by each member of the family against an empty tree.
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 
 use super::{Found, Sink, SinkError};
 use crate::domain::{Artifact, Digest, OutputKey};
@@ -61,6 +62,10 @@ async fn a_video_is_there_only_when_it_is_whole(sink: &dyn Sink) {
     assert_eq!(artifact, Artifact { key: key.clone(), bytes, sha256 });
     assert_eq!(sink.look(&key).await.unwrap(), Found::File { sha256, bytes });
     assert_eq!(names(sink).await, ["hug/anna 1.mp4"]);
+    let part: Vec<Bytes> = sink.read(&artifact, 100..99_999).await.unwrap().unwrap().try_collect().await.unwrap();
+    assert_eq!(part.concat(), video[100..99_999]);
+    let longer = Artifact { bytes: bytes + 1, ..artifact };
+    assert!(sink.read(&longer, 0..10).await.unwrap().is_none(), "it is not as long as it was");
 }
 
 async fn a_dropped_partial_goes_on_with_its_version(sink: &dyn Sink) {
@@ -111,16 +116,20 @@ async fn two_videos_of_one_name_are_both_kept(sink: &dyn Sink) {
 async fn a_document_is_replaced_and_not_listed(sink: &dyn Sink) {
     let before = names(sink).await;
     for text in ["a,b\n", "c\n"] {
-        sink.document("results.csv", &mut |file| file.write_all(text.as_bytes())).unwrap();
+        sink.document("results.csv", &mut |file| file.write_all(text.as_bytes())).await.unwrap();
     }
-    let broken = sink.document("results.csv", &mut |_| Err(std::io::ErrorKind::StorageFull.into()));
+    let broken = sink.document("results.csv", &mut |_| Err(std::io::ErrorKind::StorageFull.into())).await;
     assert!(matches!(broken, Err(SinkError::Full)));
     assert_eq!(names(sink).await, before);
+    assert_eq!(sink.peek("results.csv").await.unwrap().as_deref(), Some(&b"c\n"[..]));
     assert!(matches!(sink.look(&key("results.csv")).await.unwrap(), Found::File { bytes: 2, .. }));
-    sink.document("report/index.html", &mut |file| file.write_all(b"<!doctype html>")).unwrap();
-    sink.document("report/other.html", &mut |file| file.write_all(b"<!doctype html>")).unwrap();
+    sink.document("report/index.html", &mut |file| file.write_all(b"<!doctype html>")).await.unwrap();
+    sink.document("report/other.html", &mut |file| file.write_all(b"<!doctype html>")).await.unwrap();
     let mut listed = before;
     listed.push("report/other.html".to_owned());
     listed.sort();
     assert_eq!(names(sink).await, listed, "only the report's own files are nightreel's");
+    sink.forget("results.csv").await.unwrap();
+    sink.forget("results.csv").await.unwrap();
+    assert_eq!(sink.peek("results.csv").await.unwrap(), None);
 }

@@ -3,25 +3,34 @@
 
 mod folder;
 mod partial;
+#[cfg(feature = "object-store")]
+mod spool;
 #[cfg(test)]
 mod tests;
 
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
+use futures::{StreamExt, stream};
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::sync::mpsc;
 
-use self::folder::{Folder, failed, split};
+use self::folder::{Folder, failed};
 use self::partial::{LocalPartial, hash};
-use super::{Found, Partial, Sink, SinkError};
-use crate::domain::{Digest, OutputKey};
+use super::spot::{DOCUMENTS, split};
+use super::{Fill, Found, PEEK, Partial, Pieces, Sink, SinkError};
+use crate::domain::{Artifact, Digest, OutputKey};
 
-/// What nightreel itself writes into the tree. No video gets such a name.
-const DOCUMENTS: [&str; 5] =
-    ["results.csv", "report/index.html", "report/data.js", "report/results.csv", "report/results.json"];
+#[cfg(feature = "object-store")]
+pub(super) use self::spool::{Spooled, Whole};
+
+/// Bytes of a video that are read at a time.
+const PIECE: u64 = 64 * 1024;
 
 /// How far a walk may run ahead of whoever listens to it.
 const WALK_AHEAD: usize = 256;
@@ -90,10 +99,61 @@ impl Sink for LocalSink {
         })
     }
 
-    fn document(&self, name: &str, write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> Result<(), SinkError> {
+    fn read<'a>(
+        &'a self,
+        artifact: &'a Artifact,
+        part: Range<u64>,
+    ) -> BoxFuture<'a, Result<Option<Pieces>, SinkError>> {
+        Box::pin(async move {
+            let (root, key, bytes) = (self.root.clone(), artifact.key.clone(), artifact.bytes);
+            let file = off_thread(move || {
+                let Some(folder) = Folder::find(&root, &key)? else { return Ok(None) };
+                let Some(file) = folder.read(split(&key).1)? else { return Ok::<_, SinkError>(None) };
+                Ok(file.metadata().is_ok_and(|about| about.len() == bytes).then_some(file))
+            });
+            Ok(file.await??.map(|file| pieces(file.into(), part)))
+        })
+    }
+
+    fn document<'a>(&'a self, name: &'a str, write: &'a mut Fill<'_>) -> BoxFuture<'a, Result<(), SinkError>> {
+        Box::pin(async move { self.write_document(name, write) })
+    }
+
+    fn peek<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, SinkError>> {
+        Box::pin(async move {
+            let key = self.document_key(name)?;
+            let Some(folder) = Folder::find(&self.root, &key)? else { return Ok(None) };
+            let Some(file) = folder.read(split(&key).1)? else { return Ok(None) };
+            let mut text = Vec::new();
+            let read = file.take(PEEK).read_to_end(&mut text);
+            read.map_err(|error| failed(&folder.place(split(&key).1), error))?;
+            Ok(Some(text))
+        })
+    }
+
+    fn forget<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+        Box::pin(async move {
+            let key = self.document_key(name)?;
+            match Folder::find(&self.root, &key)? {
+                Some(folder) => folder.remove(split(&key).1),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn place(&self) -> String {
+        self.root.display().to_string()
+    }
+}
+
+impl LocalSink {
+    fn document_key(&self, name: &str) -> Result<OutputKey, SinkError> {
+        OutputKey::new(name).map_err(|error| failed(&self.root, io::Error::new(io::ErrorKind::InvalidInput, error)))
+    }
+
+    fn write_document(&self, name: &str, write: &mut Fill<'_>) -> Result<(), SinkError> {
         let _one_at_a_time = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = OutputKey::new(name)
-            .map_err(|error| failed(&self.root, io::Error::new(io::ErrorKind::InvalidInput, error)))?;
+        let key = self.document_key(name)?;
         let folder = Folder::make(&self.root, &key)?;
         let name = split(&key).1;
         // Another process may write the same document at the same moment.
@@ -108,23 +168,35 @@ impl Sink for LocalSink {
         }
         folder.sync()
     }
+}
 
-    fn place(&self) -> String {
-        self.root.display().to_string()
-    }
+/// A part of a file, piece by piece.
+fn pieces(file: tokio::fs::File, part: Range<u64>) -> Pieces {
+    let start = (file, part.start, part.end.saturating_sub(part.start), false);
+    let read = |(mut file, from, left, is_there): (tokio::fs::File, u64, u64, bool)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        if !is_there {
+            file.seek(io::SeekFrom::Start(from)).await?;
+        }
+        let mut piece = Vec::new();
+        let read = (&mut file).take(left.min(PIECE)).read_to_end(&mut piece).await?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Some((Bytes::from(piece), (file, from, left - read as u64, true))))
+    };
+    stream::try_unfold(start, read).boxed()
 }
 
 /// Runs blocking work beside the async threads. It goes on where the future is dropped.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SinkError> {
+pub(super) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, SinkError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| failed(Path::new("."), io::Error::other(error)))
 }
 
-fn is_owner(text: &str) -> bool {
+pub(super) fn is_owner(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-}
-
-fn is_document(key: &OutputKey) -> bool {
-    DOCUMENTS.contains(&key.folded().as_str())
 }
 
 fn list(root: &Path, paths: &mpsc::Sender<String>) -> Result<(), SinkError> {

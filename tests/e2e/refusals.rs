@@ -48,6 +48,13 @@ fn every_refusal_says_what_to_type() {
             2,
             vec!["m.csv: this file is not a ledger", "hint: name the ledger with --state PATH"],
         ),
+        (with(&["--out", "ftp://videos/x"]), 2, vec!["ftp:// is no kind of object store", "hint: s3://BUCKET/PREFIX"]),
+        #[cfg(not(feature = "object-store"))]
+        (
+            with(&["--out", "s3://videos/wedding/"]),
+            2,
+            vec!["built without object stores", "s3://videos/wedding", "hint: ", "--features object-store"],
+        ),
         (with(&["--log-format", "yaml"]), 2, vec!["--log-format", "text or json"]),
         (vec!["import", "nope.db"], 2, vec!["nope.db", "hint: name a file that `nightreel export FILE` wrote"]),
         (

@@ -62,8 +62,8 @@ pub(crate) struct Pacing {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct Output {
-    /// The output tree [default: videos]
-    #[arg(long, value_name = "DIR")]
+    /// The output tree: a folder, or `s3://BUCKET/PREFIX`, `gs://…` or `az://…` [default: videos]
+    #[arg(long, value_name = "TREE")]
     pub(super) out: Option<String>,
     /// How videos are named: {scene} {id} {batch} {duration} {model} {mode} and own columns [default: {scene}/{id}.mp4]
     #[arg(long, value_name = "TEMPLATE")]

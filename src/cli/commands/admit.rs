@@ -88,8 +88,13 @@ pub(super) async fn admit(
         .filter(|batch| batch.columns == plan.columns && batch.out == ask.out && batch.manifest == ask.manifest);
     let nothing_new = plan.new + plan.updated + plan.moved == 0 && (plan.changed == 0 || changed == Again::Left);
     if let Some(batch) = as_before.filter(|_| nothing_new && !gone) {
+        if planned > 0 {
+            wiring::must_be_ready(wiring::sink(settings, &batch.out)?.as_ref(), &opened.clock).await?;
+        }
         return Ok(Admitted { batch: batch.id, conflicts, warnings: 0 });
     }
+    // Before anything is planned that could be sent, and not be stored.
+    wiring::must_be_ready(wiring::sink(settings, &ask.out)?.as_ref(), &opened.clock).await?;
     // Of a batch that was not there, no row needs to be looked for.
     let was_there = batch.is_some();
     let batch = store.open_batch(name, ask.out.clone(), plan.columns.clone(), ask.manifest.clone()).await?;
@@ -148,7 +153,7 @@ pub(super) fn ask(
     // A batch keeps its output tree unless another is named.
     let out = match &batch {
         Some(batch) if !settings.out_named => batch.out.clone(),
-        Some(_) | None => wiring::absolute(&settings.out)?,
+        Some(_) | None => wiring::tree(&settings.out)?,
     };
     Ok(Ask {
         manifest: wiring::absolute(manifest)?,

@@ -10,6 +10,7 @@ use crate::domain::{ImageSource, StateCode};
 use crate::pace::Clock;
 use crate::report;
 use crate::report::story::quoted;
+use crate::sink::is_address;
 use crate::store::sqlite::{Moves, SqliteStore};
 use crate::store::{Batch, Filter, Pages, Store};
 
@@ -78,20 +79,22 @@ pub(in crate::cli) async fn import(args: &Import, global: &Global, settings: &Se
 fn moved(text: &str) -> Result<(PathBuf, PathBuf), Failure> {
     let wrong = || {
         Failure::new(Exit::Usage, format!("--out-map {text:?} is not OLD=NEW"))
-            .hint("both from the root on: --out-map /home/anna/videos=/srv/videos")
+            .hint("both from the root on, or addresses: --out-map /home/anna/videos=/srv/videos")
     };
     let (old, new) = text.split_once('=').ok_or_else(wrong)?;
     let (old, new) = (PathBuf::from(old), PathBuf::from(new));
-    if !old.is_absolute() || new.as_os_str().is_empty() {
+    if !(old.is_absolute() || is_address(&old)) || new.as_os_str().is_empty() {
         return Err(wrong());
     }
-    Ok((old, wiring::absolute(&new)?))
+    let old = if is_address(&old) { wiring::tree(&old)? } else { old };
+    Ok((old, wiring::tree(&new)?))
 }
 
 async fn missing(store: &dyn Store, batches: &[Batch]) -> Result<Missing, Failure> {
     let mut missing = Missing::default();
     for batch in batches {
-        if !batch.out.exists() {
+        // What lies in an object store is as near from here; `nightreel verify` looks.
+        if !is_address(&batch.out) && !batch.out.exists() {
             missing.trees.insert(batch.out.clone());
         }
         if !batch.manifest.exists() {

@@ -43,12 +43,12 @@ pub(in crate::cli) async fn report(args: &args::Report, global: &Global, setting
     let now = Clock::system().now();
     let mut written = Vec::new();
     if let Some(folder) = &args.out {
-        let folder = wiring::absolute(folder)?;
-        let sink = wiring::sink(folder.clone());
+        let folder = wiring::tree(folder)?;
+        let sink = wiring::sink(settings, &folder)?;
         written.push(Gallery::write(store.as_ref(), &batches, &Place::at(sink.as_ref(), &folder), now).await?);
     } else {
         for tree in trees(&batches) {
-            let sink = wiring::sink(tree.clone());
+            let sink = wiring::sink(settings, &tree)?;
             let of_tree: Vec<Batch> = batches.iter().filter(|batch| batch.out == tree).cloned().collect();
             let place = Place::of_tree(sink.as_ref(), &tree);
             written.push(Gallery::write(store.as_ref(), &of_tree, &place, now).await?);
@@ -65,15 +65,21 @@ pub(in crate::cli) async fn report(args: &args::Report, global: &Global, setting
 
 /// Writes the reports of the output trees in question at the end of a run, and gives them. A failure is told and changes
 /// nothing: the ledger has it all.
-pub(super) async fn at_the_end(opened: &Opened, scope: Option<BatchId>, what: AtTheEnd, changed: bool) -> Vec<PathBuf> {
+pub(super) async fn at_the_end(
+    opened: &Opened,
+    settings: &Settings,
+    scope: Option<BatchId>,
+    what: AtTheEnd,
+    changed: bool,
+) -> Vec<PathBuf> {
     let mut written = Vec::new();
     let write = async {
         let trees = trees(&batches(opened.store.as_ref(), scope).await?);
         let all = opened.store.batches().await?;
         for tree in trees {
-            let sink = wiring::sink(tree.clone());
+            let sink = wiring::sink(settings, &tree)?;
             let place = Place::of_tree(sink.as_ref(), &tree);
-            let is_there = place.index().exists();
+            let is_there = place.is_there().await?;
             let is_wanted = match what {
                 AtTheEnd::Written => true,
                 AtTheEnd::Refreshed => is_there,
@@ -88,12 +94,11 @@ pub(super) async fn at_the_end(opened: &Opened, scope: Option<BatchId>, what: At
             }
             written.push(place.index());
         }
-        Ok::<(), ReportError>(())
+        Ok::<(), Failure>(())
     };
     match opened.clock.within(PATIENCE, write).await {
         Some(Ok(())) => {}
-        Some(Err(error)) => {
-            let failure = Failure::from(error);
+        Some(Err(failure)) => {
             terminal::err(&format!("the report was not written:\n{}", failure.text()));
         }
         None => terminal::err("the report would take longer than a run's end should: nightreel report writes it\n"),

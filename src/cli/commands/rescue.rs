@@ -117,7 +117,7 @@ pub(in crate::cli) async fn rescue(args: &args::Rescue, global: &Global, setting
         adopt(&opened, &mut strays).await?;
     }
     if let Some(folder) = &args.download {
-        let sink = wiring::sink(wiring::absolute(folder)?);
+        let sink = wiring::sink(settings, &wiring::tree(folder)?)?;
         fetch::fetch(&remotes.lanes, sink.as_ref(), &opened.clock, &mut strays).await?;
     }
     remotes.shutdown().await;

@@ -24,6 +24,10 @@ pub(in crate::cli) async fn run(
         return Err(Failure::new(Exit::Usage, "which manifest? There is no ledger to go on with yet")
             .hint("nightreel run MANIFEST --gateway simulator"));
     }
+    // An output tree that this nightreel cannot go to is told before anything is begun.
+    if settings.out_named {
+        wiring::sink(settings, &settings.out)?;
+    }
     if !settings.state.exists() {
         // A start that comes to nothing leaves no ledger behind.
         wiring::must_be_usable(settings)?;
@@ -32,6 +36,11 @@ pub(in crate::cli) async fn run(
     let remotes = wiring::remotes(settings, &opened).await?;
     let decide = async {
         let Some(manifest) = &args.manifest else {
+            for batch in opened.store.batches().await? {
+                if opened.store.tally(Some(batch.id)).await?.planned > 0 {
+                    wiring::must_be_ready(wiring::sink(settings, &batch.out)?.as_ref(), &opened.clock).await?;
+                }
+            }
             return Ok(Decision { gate: Gate::Open(None), changed: 0 });
         };
         let changed = if args.resubmit_changed { Again::Sent } else { Again::Left };

@@ -117,7 +117,7 @@ fn order(args: &Scan, settings: &Settings, out: Option<&Path>) -> Result<Order, 
         duration: args.duration.clone(),
         account: args.account.as_deref().map(AccountName::new).transpose()?,
         copies: copies.transpose()?,
-        output_tree: wiring::absolute(&settings.out)?,
+        output_tree: wiring::tree(&settings.out)?,
         beside: wiring::absolute(&folder)?,
     })
 }

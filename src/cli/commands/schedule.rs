@@ -164,7 +164,7 @@ impl Job {
                 continue;
             }
             let flag = format!("--{}", key.word().replace('_', "-"));
-            let value = if flag == "--out" { text(&wiring::absolute(Path::new(&value))?)? } else { value };
+            let value = if flag == "--out" { text(&wiring::tree(Path::new(&value))?)? } else { value };
             say(&flag, value);
         }
         if let Some(batch) = &args.run.batch {

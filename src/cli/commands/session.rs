@@ -74,7 +74,7 @@ pub(super) async fn drive(
     signals: &Signals,
     decide: impl Future<Output = Result<Decision, Failure>>,
 ) -> Result<Exit, Failure> {
-    let parts = wiring::parts(opened)?;
+    let parts = wiring::parts(opened, settings)?;
     for (account, pause) in &remotes.unusable {
         terminal::err(&format!("account {account} cannot be used: {}; the others go on\n", pause.words));
     }
@@ -131,15 +131,16 @@ pub(super) async fn drive(
     let after = opened.store.tally(None).await?;
     // An interrupted run ends in time: a document that would take longer is left to the next one.
     let patience = if outcome.ended == Ended::Interrupted { HASTE } else { Duration::MAX };
-    if opened.clock.within(patience, write_results(opened, scope, before != after)).await.is_none() {
-        forget_results(opened).await?;
+    if opened.clock.within(patience, write_results(opened, settings, scope, before != after)).await.is_none() {
+        // A store that does not answer keeps what it has: the ledger has it all.
+        opened.clock.within(HASTE, forget_results(opened, settings)).await.unwrap_or(Ok(()))?;
     }
     if let Some(failure) = rejected {
         telling.rest().await;
         return Err(failure);
     }
     let report = if outcome.ended == Ended::Interrupted { AtTheEnd::Left } else { asked.report };
-    let reports = at_the_end(opened, scope, report, before != after).await;
+    let reports = at_the_end(opened, settings, scope, report, before != after).await;
     let (decision, outcome) = (&decision, &outcome);
     let closing = Close { opened, settings, global, scope, decision, outcome, names: &names, reports };
     let end = closing.tell(after.submissions.saturating_sub(before.submissions)).await?;
@@ -234,7 +235,7 @@ impl Close<'_> {
         let outcome = self.outcome;
         match &outcome.ended {
             Ended::SinkStopped(words) => {
-                let words = format!("stopped: {words}; make room or mend it, then run the same command again");
+                let words = format!("stopped: {words}");
                 return (Exit::Unwritable, "output stopped", Some(words));
             }
             Ended::Interrupted => {
@@ -350,30 +351,34 @@ impl Close<'_> {
 }
 
 /// Removes what is out of date, so that the next run writes it again.
-async fn forget_results(opened: &Opened) -> Result<(), Failure> {
-    for batch in opened.store.batches().await? {
-        // One that is not there is as good as removed.
-        drop(std::fs::remove_file(batch.out.join(report::RESULTS)));
+async fn forget_results(opened: &Opened, settings: &Settings) -> Result<(), Failure> {
+    let trees: BTreeSet<PathBuf> = opened.store.batches().await?.into_iter().map(|batch| batch.out).collect();
+    for out in trees {
+        // Where it cannot be removed, it cannot have been written either, or it is told by the next command that writes it.
+        if let Ok(sink) = wiring::sink(settings, &out) {
+            drop(sink.forget(report::RESULTS).await);
+        }
     }
     Ok(())
 }
 
 /// Writes `results.csv` of the output trees in question. A failure is told and changes nothing: the ledger has it all.
-async fn write_results(opened: &Opened, scope: Option<BatchId>, changed: bool) {
+async fn write_results(opened: &Opened, settings: &Settings, scope: Option<BatchId>, changed: bool) {
     let store = opened.store.as_ref();
     let write = async {
         let batches = store.batches().await?;
         let wanted = batches.into_iter().filter(|batch| scope.is_none_or(|scope| scope == batch.id));
-        let trees: BTreeSet<_> = wanted.map(|batch| batch.out).collect();
+        let trees: BTreeSet<PathBuf> = wanted.map(|batch| batch.out).collect();
         // A document of a million rows is not written again when nothing happened.
-        for out in trees.into_iter().filter(|out| changed || !out.join(report::RESULTS).exists()) {
-            let sink = wiring::sink(out.clone());
-            report::write_results(store, &out, sink.as_ref()).await?;
+        for out in trees {
+            let sink = wiring::sink(settings, &out)?;
+            if changed || sink.peek(report::RESULTS).await?.is_none() {
+                report::write_results(store, &out, sink.as_ref()).await?;
+            }
         }
-        Ok::<(), report::ReportError>(())
+        Ok::<(), Failure>(())
     };
-    if let Err(error) = write.await {
-        let failure = Failure::new(Exit::Unwritable, error);
+    if let Err(failure) = write.await {
         terminal::err(&format!("results.csv was not written:\n{}", failure.text()));
     }
 }

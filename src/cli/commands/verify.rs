@@ -48,7 +48,11 @@ pub(in crate::cli) async fn verify(args: &Verify, global: &Global, settings: &Se
     }
     let mut findings = Findings::default();
     for (out, batches) in trees {
-        let sink = wiring::sink(out);
+        let sink = wiring::sink(settings, &out)?;
+        if wanted.as_ref().is_none_or(|wanted| batches.contains(&wanted.id)) {
+            // A bucket that is not there would have every video missing.
+            sink.ready().await?;
+        }
         // Foreign is what no batch of the tree has made, whichever batch is asked about.
         let mut known = HashSet::new();
         for batch in &batches {

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::domain::Digest;
 use crate::sink::contract::{key, names, tiny_video};
-use crate::sink::{Found, LocalSink};
+use crate::sink::{Fill, Found, LocalSink, Pieces};
 
 /// How the host answers a request.
 #[derive(Clone)]
@@ -370,12 +370,24 @@ impl Sink for Tripwire {
         self.inner.walk(each)
     }
 
-    fn document(
-        &self,
-        name: &str,
-        write: &mut dyn FnMut(&mut dyn std::io::Write) -> std::io::Result<()>,
-    ) -> Result<(), SinkError> {
+    fn read<'a>(
+        &'a self,
+        artifact: &'a Artifact,
+        part: std::ops::Range<u64>,
+    ) -> BoxFuture<'a, Result<Option<Pieces>, SinkError>> {
+        self.inner.read(artifact, part)
+    }
+
+    fn document<'a>(&'a self, name: &'a str, write: &'a mut Fill<'_>) -> BoxFuture<'a, Result<(), SinkError>> {
         self.inner.document(name, write)
+    }
+
+    fn peek<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, SinkError>> {
+        self.inner.peek(name)
+    }
+
+    fn forget<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+        self.inner.forget(name)
     }
 
     fn place(&self) -> String {

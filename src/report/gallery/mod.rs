@@ -65,10 +65,10 @@ impl Gallery {
         place: &Place<'_>,
         at: Timestamp,
     ) -> Result<Self, ReportError> {
-        place.must_be_free()?;
+        place.must_be_free().await?;
         // First: it is what shows that the folder is ours, should the rest not come to be.
         let frame = page::page();
-        place.sink().document(&place.document(page::INDEX), &mut |into| into.write_all(frame.as_bytes()))?;
+        place.sink().document(&place.document(page::INDEX), &mut |into| into.write_all(frame.as_bytes())).await?;
         let mut pass = Pass::new(batches)?;
         let mut spent = Vec::new();
         for batch in batches {
@@ -80,7 +80,7 @@ impl Gallery {
             }
             spent.extend(store.spent(Some(batch.id)).await?);
         }
-        pass.end(batches, place, spent, at)
+        pass.end(batches, place, spent, at).await
     }
 }
 
@@ -125,7 +125,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn end(
+    async fn end(
         mut self,
         batches: &'a [Batch],
         place: &Place<'_>,
@@ -148,9 +148,9 @@ impl<'a> Pass<'a> {
             words: &words,
         };
         let sink = place.sink();
-        put(sink, &place.document(RESULTS), self.csv.into_inner().map_err(csv::IntoInnerError::into_error)?)?;
-        put(sink, &place.document(RESULTS_JSON), self.json)?;
-        sink.document(&place.document(ROWS), &mut |into| {
+        put(sink, &place.document(RESULTS), self.csv.into_inner().map_err(csv::IntoInnerError::into_error)?).await?;
+        put(sink, &place.document(RESULTS_JSON), self.json).await?;
+        let mut write = |into: &mut dyn Write| {
             into.write_all(b"window.NIGHTREEL = {\"facts\":")?;
             serde_json::to_writer(&mut *into, &facts)?;
             into.write_all(b",\"rows\":[")?;
@@ -159,7 +159,8 @@ impl<'a> Pass<'a> {
                 serde_json::to_writer(&mut *into, row)?;
             }
             into.write_all(b"\n]};\n")
-        })?;
+        };
+        sink.document(&place.document(ROWS), &mut write).await?;
         Ok(Gallery { index: place.index(), rows: self.tally.rows, shown: jobs.len() as u64 })
     }
 }

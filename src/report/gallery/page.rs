@@ -8,6 +8,9 @@ use crate::domain::Digest;
 /// The page's name.
 pub(super) const INDEX: &str = "index.html";
 
+/// The other documents of a gallery.
+pub(super) const OTHERS: [&str; 3] = ["data.js", "results.csv", "results.json"];
+
 const FRAME: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 /// The script, in the order in which it is read.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use crate::sink::Sink;
+use crate::sink::{Sink, SinkError, is_address};
 
 use super::super::results::ReportError;
 use super::page;
@@ -49,8 +49,27 @@ impl<'a> Place<'a> {
         format!("{}{name}", self.within)
     }
 
-    /// Fails where the folder holds files and no gallery of ours: nothing of anybody else's is ever overwritten.
-    pub(super) fn must_be_free(&self) -> Result<(), ReportError> {
+    /// Whether it is in an object store.
+    pub(super) fn is_remote(&self) -> bool {
+        is_address(&self.folder)
+    }
+
+    /// Whether a gallery is there.
+    pub async fn is_there(&self) -> Result<bool, SinkError> {
+        Ok(self.sink.peek(&self.document(page::INDEX)).await?.is_some())
+    }
+
+    /// Fails where the folder holds files and no gallery of ours: nothing of anybody else's is ever overwritten. Of a bucket,
+    /// only the names that a gallery takes are looked at.
+    pub(super) async fn must_be_free(&self) -> Result<(), ReportError> {
+        if self.is_remote() {
+            let index = self.sink.peek(&self.document(page::INDEX)).await?;
+            let mut is_free = index.as_deref().is_none_or(page::is_ours);
+            for name in page::OTHERS {
+                is_free = is_free && (index.is_some() || self.sink.peek(&self.document(name)).await?.is_none());
+            }
+            return if is_free { Ok(()) } else { Err(ReportError::Taken(self.folder.clone())) };
+        }
         let Ok(entries) = fs::read_dir(&self.folder) else { return Ok(()) };
         let is_shown = |entry: &fs::DirEntry| !entry.file_name().to_string_lossy().starts_with('.');
         let is_empty = !entries.flatten().any(|entry| is_shown(&entry));
@@ -64,6 +83,10 @@ impl<'a> Place<'a> {
     /// The relative address of a folder, with a `/` at its end.
     pub(super) fn address_of(&self, folder: &Path) -> String {
         let target = canonical(folder);
+        if is_address(&target) != self.is_remote() {
+            // Nothing leads from a disk to a bucket, or back; a browser says that it cannot go there.
+            return format!("{}/", target.display());
+        }
         let (from, to): (Vec<_>, Vec<_>) = (self.folder.components().collect(), target.components().collect());
         let shared = from.iter().zip(&to).take_while(|(one, other)| one == other).count();
         let mut address = "../".repeat(from.len() - shared);
@@ -79,6 +102,9 @@ impl<'a> Place<'a> {
 
 /// The path without symbolic links, as far as it is there.
 fn canonical(path: &Path) -> PathBuf {
+    if is_address(path) {
+        return path.to_path_buf();
+    }
     let mut rest = Vec::new();
     for part in path.ancestors() {
         if let Ok(found) = part.canonicalize() {
@@ -123,17 +149,17 @@ mod tests {
         assert_eq!(elsewhere.address_of(&root.join("not/there")), "./");
     }
 
-    #[test]
-    fn only_an_empty_folder_or_a_gallery_is_written_to() {
+    #[tokio::test]
+    async fn only_an_empty_folder_or_a_gallery_is_written_to() {
         let folder = tempfile::tempdir().unwrap();
         let sink = LocalSink::new(folder.path().to_owned());
         let place = Place::at(&sink, folder.path());
-        assert!(place.must_be_free().is_ok());
+        assert!(place.must_be_free().await.is_ok());
         fs::write(folder.path().join(".hidden"), "").unwrap();
-        assert!(place.must_be_free().is_ok());
+        assert!(place.must_be_free().await.is_ok());
         fs::write(folder.path().join("index.html"), "<p>mine").unwrap();
-        assert!(matches!(place.must_be_free(), Err(ReportError::Taken(_))));
+        assert!(matches!(place.must_be_free().await, Err(ReportError::Taken(_))));
         fs::write(folder.path().join("index.html"), page::page()).unwrap();
-        assert!(place.must_be_free().is_ok());
+        assert!(place.must_be_free().await.is_ok());
     }
 }

@@ -184,6 +184,10 @@ impl<'a> Row<'a> {
 fn picture<'a>(image: &'a ImageSource, place: &Place<'_>, words: &mut Words) -> Picture<'a> {
     let path = match image {
         ImageSource::Url(url) => return Picture::Address(url),
+        // No page in a bucket can show what lies on this machine.
+        ImageSource::File { path, .. } if place.is_remote() => {
+            return Picture::Address(path.to_str().unwrap_or_default());
+        }
         ImageSource::File { path, .. } => path,
     };
     let (folder, name) = (path.parent().unwrap_or_else(|| Path::new("/")), path.file_name().unwrap_or_default());

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use crate::domain::OutputKey;
 use crate::sink::SinkError;
+use crate::sink::spot::split;
 
 /// What every file is opened with: no links, no blocking on a FIFO that somebody put there.
 const PLAIN: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
@@ -26,11 +27,6 @@ pub(super) struct Folder {
 pub(super) enum Named {
     Given,
     Taken,
-}
-
-/// The folders and the file name of a key.
-pub(super) fn split(key: &OutputKey) -> (Option<&str>, &str) {
-    key.as_str().rsplit_once('/').map_or((None, key.as_str()), |(folders, file)| (Some(folders), file))
 }
 
 /// What a failed system call means for the output tree.

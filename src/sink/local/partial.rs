@@ -14,10 +14,11 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
-use super::folder::{Folder, Named, failed, split};
-use super::{is_document, off_thread};
+use super::folder::{Folder, Named, failed};
+use super::off_thread;
 use crate::domain::{Artifact, Digest, OutputKey};
 use crate::sink::mp4::{self, Flaw};
+use crate::sink::spot::{self, split};
 use crate::sink::{Partial, SinkError};
 
 /// Bytes are gathered up to this size before they are written.
@@ -27,15 +28,12 @@ const WRITE_AT_ONCE: usize = 256 * 1024;
 /// small one costs more than fetching it again.
 const WORTH_KEEPING: u64 = 4 << 20;
 
-/// More names than this for one video mean that something is badly wrong.
-const MOST_NAMES: u32 = 1000;
-
 /// The longest validator that is kept; hosts that exceed it get no resume.
 const LONGEST_VALIDATOR: u64 = 1024;
 
 #[derive(Debug)]
 pub(super) struct LocalPartial {
-    file: Arc<Mutex<PartFile>>,
+    pub(super) file: Arc<Mutex<PartFile>>,
     waiting: Vec<u8>,
     held: u64,
     validator: Option<String>,
@@ -43,14 +41,14 @@ pub(super) struct LocalPartial {
 
 /// What the blocking side works on. The file is made with the first restart or byte: beginning leaves no trace.
 #[derive(Debug)]
-struct PartFile {
-    folder: Folder,
+pub(super) struct PartFile {
+    pub(super) folder: Folder,
     key: OutputKey,
     part: String,
     of: String,
-    file: Option<File>,
+    pub(super) file: Option<File>,
     hasher: Sha256,
-    stored: u64,
+    pub(super) stored: u64,
     /// The version that is not written down yet.
     unnamed: Option<String>,
 }
@@ -74,7 +72,7 @@ impl LocalPartial {
     }
 
     /// Writes what was gathered. The write goes on where the future is dropped; the lock keeps the order.
-    async fn flush(&mut self) -> Result<(), SinkError> {
+    pub(super) async fn flush(&mut self) -> Result<(), SinkError> {
         let mut bytes = std::mem::take(&mut self.waiting);
         let file = Arc::clone(&self.file);
         let (result, stored, bytes) = off_thread(move || {
@@ -138,12 +136,12 @@ impl Drop for LocalPartial {
     }
 }
 
-fn locked(file: &Mutex<PartFile>) -> MutexGuard<'_, PartFile> {
+pub(super) fn locked(file: &Mutex<PartFile>) -> MutexGuard<'_, PartFile> {
     file.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl PartFile {
-    fn failed(&self, error: io::Error) -> SinkError {
+    pub(super) fn failed(&self, error: io::Error) -> SinkError {
         failed(&self.folder.place(&self.part), error)
     }
 
@@ -228,7 +226,8 @@ impl PartFile {
         if self.stored >= WORTH_KEEPING { self.name_version() } else { Ok(()) }
     }
 
-    fn finish(&mut self, expected: Option<u64>) -> Result<Artifact, SinkError> {
+    /// Whether it is a whole video, and which. What is none is gone.
+    pub(super) fn whole(&mut self, expected: Option<u64>) -> Result<Digest, SinkError> {
         if let Some(expected) = expected.filter(|&expected| expected != self.stored) {
             return self.discard(format!("it is {} bytes long where {expected} were announced", self.stored));
         }
@@ -236,13 +235,16 @@ impl PartFile {
             return self.discard("it is empty".to_owned());
         };
         match mp4::check(file) {
-            Ok(()) => {}
-            Err(Flaw::Wrong(why)) => return self.discard(why),
-            Err(Flaw::Unread(error)) => return Err(self.failed(error)),
+            Ok(()) => Ok(Digest::from_hasher(self.hasher.clone())),
+            Err(Flaw::Wrong(why)) => self.discard(why),
+            Err(Flaw::Unread(error)) => Err(self.failed(error)),
         }
-        let synced = file.sync_all();
+    }
+
+    fn finish(&mut self, expected: Option<u64>) -> Result<Artifact, SinkError> {
+        let sha256 = self.whole(expected)?;
+        let synced = self.file.as_ref().map_or(Ok(()), File::sync_all);
         synced.map_err(|error| self.failed(error))?;
-        let sha256 = Digest::from_hasher(self.hasher.clone());
         let key = self.place(&sha256)?;
         if self.unnamed.take().is_none() {
             self.folder.remove(&self.of)?;
@@ -254,8 +256,7 @@ impl PartFile {
     /// Gives the file the first name that is free, or that this very video has already: a crash may have come between
     /// the naming and its record.
     fn place(&self, sha256: &Digest) -> Result<OutputKey, SinkError> {
-        let free = (1..=MOST_NAMES).filter_map(|number| numbered(&self.key, number)).filter(|key| !is_document(key));
-        for key in free {
+        for key in spot::names(&self.key) {
             let name = split(&key).1;
             if self.folder.give_name(&self.part, name)? == Named::Given {
                 return Ok(key);
@@ -265,7 +266,7 @@ impl PartFile {
                 return Ok(key);
             }
         }
-        Err(self.failed(io::Error::new(io::ErrorKind::AlreadyExists, "too many files have the video's name")))
+        Err(self.failed(io::Error::new(io::ErrorKind::AlreadyExists, spot::TOO_MANY)))
     }
 
     fn is_same(&self, name: &str, sha256: &Digest) -> Result<bool, SinkError> {
@@ -282,6 +283,23 @@ impl PartFile {
         }
         file.sync_all().map_err(read_failed)?;
         Ok(true)
+    }
+
+    /// The name of a note about it.
+    #[cfg(feature = "object-store")]
+    pub(super) fn note(&self) -> String {
+        format!("{}.note", self.part)
+    }
+
+    /// Removes it with all that belongs to it.
+    #[cfg(feature = "object-store")]
+    pub(super) fn remove_all(&mut self) -> Result<(), SinkError> {
+        self.file = None;
+        self.unnamed = None;
+        // What cannot be gone on with goes last: whatever is left of it, nothing is made of it twice.
+        self.folder.remove(&self.note())?;
+        self.folder.remove(&self.part)?;
+        self.folder.remove(&self.of)
     }
 
     fn discard<T>(&mut self, why: String) -> Result<T, SinkError> {
@@ -317,18 +335,4 @@ fn part_name(file: &str, owner: &str) -> String {
     }
     let cut = &file[..file.floor_char_boundary(120)];
     format!(".{cut}-{}.{owner}.part", Digest::of(file.as_bytes()).short(16))
-}
-
-/// The `number`th name for a video: `a.mp4`, `a~2.mp4`, `a~3.mp4`, shortened where it would get too long.
-fn numbered(key: &OutputKey, number: u32) -> Option<OutputKey> {
-    if number == 1 {
-        return Some(key.clone());
-    }
-    let (folders, file) = split(key);
-    let (stem, ending) = file.rfind('.').map_or((file, ""), |dot| file.split_at(dot));
-    let folders = folders.map(|folders| format!("{folders}/")).unwrap_or_default();
-    (0..=16).find_map(|less| {
-        let stem = &stem[..stem.floor_char_boundary(stem.len().saturating_sub(less))];
-        OutputKey::new(format!("{folders}{stem}~{number}{ending}")).ok()
-    })
 }

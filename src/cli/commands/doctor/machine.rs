@@ -10,8 +10,10 @@ use jiff::Timestamp;
 use rustix::process::{Resource, getrlimit};
 
 use crate::config::Settings;
+use crate::sink::{self, is_address};
 use crate::store::sqlite::{SqliteStore, is_on_network};
 
+use super::super::super::failure::Failure;
 use super::finding::Findings;
 use super::work::Work;
 
@@ -28,11 +30,19 @@ const FILES: u64 = 64;
 const YEARS: std::ops::Range<i32> = 2025..2100;
 
 /// Looks at everything, and leaves nothing behind.
-pub(super) fn examine(settings: &Settings, work: &Work, now: Timestamp, findings: &mut Findings) {
+pub(super) async fn examine(settings: &Settings, work: &Work, now: Timestamp, findings: &mut Findings) {
     let mut needs = Needs::default();
     state(&settings.state, work, &mut needs, findings);
     for (out, videos) in &work.trees {
-        if let Some(folder) = writable("output", out, "name another folder with --out DIR", findings) {
+        if is_address(out) {
+            bucket(out, settings, findings).await;
+            // Of a bucket's videos, those that are under way lie in the spool, in the ledger's folder.
+            let spooled = (*videos).min(settings.downloads as u64);
+            let place = std::path::absolute(&settings.state).unwrap_or_else(|_| settings.state.clone());
+            if let Some(folder) = place.ancestors().skip(1).find(|above| above.is_dir()) {
+                needs.add(folder, spooled.saturating_mul(VIDEO), spooled);
+            }
+        } else if let Some(folder) = writable("output", out, "name another folder with --out DIR", findings) {
             if folder == *out {
                 findings.good("output", format!("{}: can be written", out.display()));
             } else {
@@ -48,6 +58,21 @@ pub(super) fn examine(settings: &Settings, work: &Work, now: Timestamp, findings
     }
     files(getrlimit(Resource::Nofile).current, settings, findings);
     date(now, findings);
+}
+
+/// A part of a bucket: is it there, and can it be written.
+async fn bucket(out: &Path, settings: &Settings, findings: &mut Findings) {
+    let shown = out.display();
+    match sink::open(out, &sink::spool(&settings.state)) {
+        Err(why) => findings.bad("output", why.to_string(), why.hint()),
+        Ok(sink) => match sink.ready().await {
+            Ok(()) => findings.good("output", format!("{shown}: is there and can be written")),
+            Err(error) => {
+                let failure = Failure::from(error);
+                findings.bad("output", failure.words(), failure.hints().join("\n"));
+            }
+        },
+    }
 }
 
 /// The ledger's place.

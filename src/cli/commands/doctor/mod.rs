@@ -39,7 +39,7 @@ pub(in crate::cli) async fn doctor(
     unusable(unsettled, &mut about_settings);
     notify::examine(&settings.notify, args.notify, &clock, &mut about_settings).await;
     let work = Work::of(args.manifest.as_deref(), settings, &mut about_manifest, &mut about_machine).await;
-    machine::examine(settings, &work, clock.now(), &mut about_machine);
+    machine::examine(settings, &work, clock.now(), &mut about_machine).await;
     let store = work.store.as_deref();
     // Where settings or ledger cannot be read, an account without a gateway is no news.
     let readable = unsettled.is_empty() && !work.unreadable;

@@ -10,6 +10,7 @@ use crate::store::sqlite::{OpenError, SqliteStore};
 use crate::store::{Account, Store, StoreError};
 
 use super::super::super::failure::Failure;
+use super::super::super::wiring;
 use super::finding::Findings;
 
 /// What is to be made and fetched.
@@ -53,7 +54,7 @@ impl Work {
             work.store = Some(store);
         }
         let rows = manifest.and_then(|manifest| count(manifest, about_manifest));
-        let out = std::path::absolute(&settings.out).unwrap_or_else(|_| settings.out.clone());
+        let out = wiring::tree(&settings.out).unwrap_or_else(|_| settings.out.clone());
         let (out, had) = known.unwrap_or((out, 0));
         let more = rows.map_or(0, |rows| rows.saturating_sub(had));
         *work.trees.entry(out).or_default() += more;

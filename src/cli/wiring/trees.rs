@@ -1,0 +1,45 @@
+//! Output trees, as they are named and as sinks.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cli::failure::Failure;
+use crate::config::Settings;
+use crate::pace::Clock;
+use crate::sink::{self, Address, OpenError, Sink, SinkError, UnusableSink};
+
+use super::absolute;
+
+/// The sink of an output tree.
+pub(in crate::cli) fn sink(settings: &Settings, out: &Path) -> Result<Arc<dyn Sink>, Failure> {
+    Ok(sink::open(out, &sink::spool(&settings.state))?)
+}
+
+/// Holds it to it that something can be put into an output tree; one that cannot be reached for the moment is tried again for
+/// a while.
+pub(in crate::cli) async fn must_be_ready(sink: &dyn Sink, clock: &Clock) -> Result<(), Failure> {
+    for wait in [2, 5, 15, 30] {
+        match sink.ready().await {
+            Err(SinkError::Unreachable { .. }) => clock.sleep(Duration::from_secs(wait)).await,
+            other => return Ok(other?),
+        }
+    }
+    Ok(sink.ready().await?)
+}
+
+/// An output tree as the ledger names it: an absolute path, or an address in an object store, written in the one way.
+pub(in crate::cli) fn tree(out: &Path) -> Result<PathBuf, Failure> {
+    match Address::of(out).map_err(OpenError::from)? {
+        Some(address) => Ok(address.to_string().into()),
+        None => absolute(out),
+    }
+}
+
+/// Makes the sink of any tree: one that this nightreel cannot go to refuses the first video that goes there, and stops the run.
+pub(super) fn any(settings: &Settings) -> impl Fn(PathBuf) -> Arc<dyn Sink> + Send + Sync + 'static {
+    let spool = sink::spool(&settings.state);
+    move |out| {
+        sink::open(&out, &spool).unwrap_or_else(|why| Arc::new(UnusableSink::new(out.display().to_string(), why)))
+    }
+}

@@ -1,0 +1,276 @@
+//! A server that speaks S3, and a proxy before it that fails now and then.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::support::{Ran, World, files, sha256};
+
+/// Credentials that would be seen if they went anywhere.
+const ID: &str = "AKIARECOGNISABLE5EED";
+const SECRET: &str = "object-recognisable-5eed5eed";
+/// What all videos of these tests lie under.
+pub(crate) const OUT: &str = "s3://videos/wedding";
+/// One of so many requests fails.
+const FAILS: usize = 20;
+
+/// A world with a bucket `videos`.
+pub(crate) struct Bucket {
+    pub(crate) world: World,
+    root: TempDir,
+    server: Child,
+    port: u16,
+}
+
+impl Bucket {
+    pub(crate) fn new(flags: &[&str]) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("videos")).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Command::new(program())
+            .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--access-key", ID, "--secret-key", SECRET])
+            .arg(root.path())
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "s3s-fs does not answer");
+        }
+        Self { world: World::new(flags), root, server, port }
+    }
+
+    /// A command with the right credentials, against the server itself.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        self.command_at(self.port, SECRET, args)
+    }
+
+    pub(crate) fn command_at(&self, port: u16, secret: &str, args: &[&str]) -> Command {
+        let mut command = self.world.command(args);
+        command.envs([
+            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}").as_str()),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_REGION", "eu-central-1"),
+            ("AWS_ACCESS_KEY_ID", ID),
+            ("AWS_SECRET_ACCESS_KEY", secret),
+        ]);
+        command
+    }
+
+    pub(crate) fn with_wrong_credentials(&self, args: &[&str]) -> Ran {
+        ran(&mut self.command_at(self.port, "another-secret", args))
+    }
+
+    pub(crate) fn nightreel(&self, args: &[&str]) -> Ran {
+        ran(&mut self.command(args))
+    }
+
+    /// The arguments of a run of this manifest into the bucket.
+    pub(crate) fn run<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        let mut args = self.world.kling(&["--out", OUT]);
+        args.extend(more);
+        args
+    }
+
+    /// Where an object is on the server's disk.
+    pub(crate) fn object(&self, name: &str) -> PathBuf {
+        self.root.path().join("videos/wedding").join(name)
+    }
+
+    /// Every object in the bucket.
+    pub(crate) fn objects(&self) -> Vec<String> {
+        files(&self.root.path().join("videos"))
+    }
+
+    /// What the server keeps of uploads that were begun and neither completed nor given up.
+    pub(crate) fn begun(&self) -> Vec<String> {
+        files(self.root.path()).into_iter().filter(|file| file.contains("upload")).collect()
+    }
+
+    pub(crate) fn take_bucket_away(&self) {
+        fs::rename(self.root.path().join("videos"), self.root.path().join("elsewhere")).unwrap();
+    }
+
+    pub(crate) fn bring_bucket_back(&self) {
+        fs::rename(self.root.path().join("elsewhere"), self.root.path().join("videos")).unwrap();
+    }
+
+    /// The remote was paid once for each of `rows` rows; in the bucket is the video that it made for each, under `results.csv`
+    /// and the report, and nothing else; the spool is empty, and no file holds a secret.
+    #[track_caller]
+    pub(crate) fn has_every_video_once(&self, rows: usize) {
+        let tasks = self.world.tasks();
+        assert_eq!(tasks.len(), rows, "the remote was paid {} times for {rows} rows", tasks.len());
+        let mut made: Vec<String> =
+            tasks.iter().map(|task| task["video_sha256"].as_str().unwrap().to_owned()).collect();
+        let mut reader = csv::Reader::from_path(self.object("results.csv")).unwrap();
+        let results: Vec<BTreeMap<String, String>> = reader.deserialize().map(|row| row.unwrap()).collect();
+        let mut expected: Vec<String> = ["data.js", "index.html", "results.csv", "results.json"]
+            .map(|name| format!("wedding/report/{name}"))
+            .into_iter()
+            .chain(["wedding/results.csv".to_owned()])
+            .chain(results.iter().map(|row| format!("wedding/{}", row["file"])))
+            .collect();
+        expected.sort();
+        assert_eq!(self.objects(), expected);
+        let mut there: Vec<String> = Vec::new();
+        for row in &results {
+            assert_eq!(row["state"], "done", "{row:?}");
+            let found = sha256(&fs::read(self.object(&row["file"])).unwrap());
+            assert_eq!(found, row["sha256"], "{}", row["file"]);
+            there.push(found);
+        }
+        there.sort();
+        made.sort();
+        assert_eq!(there, made);
+        assert_eq!(self.begun(), Vec::<String>::new());
+        let spool = self.world.path("state/nightreel.spool");
+        assert_eq!(if spool.exists() { files(&spool) } else { Vec::new() }, Vec::<String>::new());
+        self.world.no_file_holds_a_secret();
+        for file in files(self.world.folder.path()) {
+            let bytes = fs::read(self.world.path(&file)).unwrap();
+            let held =
+                [ID, SECRET].iter().any(|secret| bytes.windows(secret.len()).any(|part| part == secret.as_bytes()));
+            assert!(!held, "{file} holds the store's credentials");
+        }
+    }
+
+    /// A proxy before the server: one request of twenty fails, in turn before and after it was passed on. Says on which port,
+    /// and counts what failed.
+    pub(crate) fn faulty(&self) -> (u16, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, server) = (listener.local_addr().unwrap().port(), self.port);
+        let failed = Arc::new(AtomicUsize::new(0));
+        let (seen, counted) = (AtomicUsize::new(0), Arc::clone(&failed));
+        std::thread::spawn(move || {
+            for visitor in listener.incoming() {
+                let Ok(visitor) = visitor else { return };
+                let number = seen.fetch_add(1, Ordering::SeqCst);
+                let fault = (number % FAILS == FAILS - 1).then(|| counted.fetch_add(1, Ordering::SeqCst));
+                let fate = match fault {
+                    None => Fate::Answered,
+                    Some(number) if number % 2 == 0 => Fate::Refused,
+                    Some(_) => Fate::AnswerLost,
+                };
+                std::thread::spawn(move || drop(pass_on(visitor, server, |_| fate)));
+            }
+        });
+        (port, failed)
+    }
+
+    /// A proxy that holds back the answer to what makes a video appear, and says when it has appeared.
+    pub(crate) fn holding_answers(&self) -> (u16, Receiver<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, server) = (listener.local_addr().unwrap().port(), self.port);
+        let (appeared, waiting) = channel();
+        let video = self.object("squish/row0.mp4");
+        std::thread::spawn(move || {
+            for visitor in listener.incoming() {
+                let (Ok(visitor), appeared, video) = (visitor, appeared.clone(), video.clone()) else { return };
+                std::thread::spawn(move || {
+                    let held = visitor.try_clone();
+                    let mut last = false;
+                    let passed = pass_on(visitor, server, |_| {
+                        last = video.exists();
+                        if last { Fate::AnswerLost } else { Fate::Answered }
+                    });
+                    if last && passed.is_ok() && appeared.send(()).is_ok() {
+                        // The connection stays open: its other end is to be killed while it waits.
+                        std::thread::park();
+                    }
+                    drop(held);
+                });
+            }
+        });
+        (port, waiting)
+    }
+}
+
+impl Drop for Bucket {
+    fn drop(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+    }
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Answered,
+    /// It never gets to the server.
+    Refused,
+    /// It has its effect, and nobody is told.
+    AnswerLost,
+}
+
+/// One request, and a connection for each. Its fate is asked for before it is passed on, and again when it was answered.
+fn pass_on(mut visitor: TcpStream, server: u16, mut fate: impl FnMut(bool) -> Fate) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        if visitor.read(&mut byte)? == 0 {
+            return Ok(());
+        }
+        head.push(byte[0]);
+    }
+    let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<u64>().ok());
+    let mut body = Vec::new();
+    visitor.try_clone()?.take(length.unwrap_or(0)).read_to_end(&mut body)?;
+    if fate(false) == Fate::Refused {
+        let words = "<Error><Code>SlowDown</Code></Error>";
+        let length = words.len();
+        write!(visitor, "HTTP/1.1 503 Slow Down\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{words}")?;
+        return Ok(());
+    }
+    let mut upstream = TcpStream::connect(("127.0.0.1", server))?;
+    head.truncate(head.len() - 2);
+    head.extend(b"connection: close\r\n\r\n");
+    upstream.write_all(&head)?;
+    upstream.write_all(&body)?;
+    let mut answer = Vec::new();
+    upstream.read_to_end(&mut answer)?;
+    if fate(true) == Fate::Answered {
+        visitor.write_all(&answer)?;
+    }
+    Ok(())
+}
+
+/// What a command came to; that it showed no credentials is looked at.
+#[track_caller]
+pub(crate) fn ran(command: &mut Command) -> Ran {
+    let ran = Ran::from(command.output().unwrap());
+    for secret in [ID, SECRET] {
+        assert!(
+            !ran.out.contains(secret) && !ran.err.contains(secret),
+            "credentials were shown:\n{}{}",
+            ran.out,
+            ran.err
+        );
+    }
+    ran
+}
+
+/// The server that `tests/run` installs.
+fn program() -> PathBuf {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/s3s/bin/s3s-fs");
+    let program = std::env::var_os("NIGHTREEL_S3S_FS").map_or(built, PathBuf::from);
+    assert!(
+        program.exists(),
+        "{} is missing: cargo install s3s-fs --version 0.14.1 --features binary --locked --debug --root target/s3s",
+        program.display()
+    );
+    program
+}

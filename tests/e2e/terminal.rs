@@ -1,7 +1,7 @@
 //! What a person sees on a terminal of 60, 100 and 160 columns: while a run is on, when it is interrupted, when it is over.
 
 use std::io::{Read, Write};
-use std::process::Child;
+use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -33,7 +33,9 @@ impl Session {
         let (pty, pts) = open().unwrap();
         pty.resize(Size::new(LINES, columns)).unwrap();
         let usual = [("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("TZ", "UTC")];
-        let command = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_nightreel")).args(args).env_clear();
+        // Where the tests themselves were started in the background, a program would inherit that Ctrl-C is ignored.
+        let command = pty_process::blocking::Command::new("/usr/bin/env").arg("--default-signal=INT");
+        let command = command.arg(env!("CARGO_BIN_EXE_nightreel")).args(args).env_clear();
         let command = command.envs(world.secrets()).envs(usual).envs(variables.iter().copied());
         let child = command.current_dir(&world.folder).spawn(pts).unwrap();
         let shown = Shown {
@@ -83,9 +85,25 @@ impl Session {
         (&*self.pty).write_all(keys.as_bytes()).unwrap();
     }
 
+    /// How the command ended. Fails when it does not within half a minute.
+    #[track_caller]
+    fn wait(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(ended) = self.child.try_wait().unwrap() {
+                return ended;
+            }
+            if begun.elapsed() > Duration::from_secs(30) {
+                self.child.kill().unwrap();
+                panic!("it did not end:\n{}", self.screen());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// What is seen once a signal has ended the command.
     fn leave(mut self) -> String {
-        let ended = self.child.wait().unwrap();
+        let ended = self.wait();
         self.reader.join().unwrap();
         assert_eq!(ended.code(), None, "{ended}");
         seen(&self.shown.lock().unwrap().parser)
@@ -94,7 +112,7 @@ impl Session {
     /// What is seen once the command has ended, and all that came.
     #[track_caller]
     fn end(mut self, code: i32) -> (String, String) {
-        let ended = self.child.wait().unwrap();
+        let ended = self.wait();
         self.reader.join().unwrap();
         let shown = self.shown.lock().unwrap();
         let (screen, bytes) = (seen(&shown.parser), String::from_utf8_lossy(&shown.bytes).into_owned());

@@ -19,7 +19,7 @@ use nightreel::domain::{
 use nightreel::ledger::Ledger;
 use nightreel::pace::Clock;
 use nightreel::store::sqlite::SqliteStore;
-use nightreel::store::{Account, Store, Wanted};
+use nightreel::store::{Account, Batch, Store, Wanted};
 
 const IN_FLIGHT: usize = 500;
 /// What the measurement hands to itself: it begins anew for each way, since the environment decides the size of groups.
@@ -78,10 +78,7 @@ fn transitions() {
 fn in_flight(path: &Path, jobs: usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path, now()).unwrap());
-        let ledger = Ledger::new(Arc::clone(&store), Clock::system());
-        store.open_account(account_of("studio")).await.unwrap();
-        let batch = store.batches().await.unwrap()[0].clone();
+        let (store, ledger, batch) = opened(path).await;
         let planned = planned(store.as_ref(), jobs).await;
         let planned = Arc::new(planned);
         let next = Arc::new(AtomicUsize::new(0));
@@ -106,6 +103,15 @@ fn in_flight(path: &Path, jobs: usize) {
         tell(&format!("{} {}", f64::from(done) / took.as_secs_f64(), spent.as_secs_f64() * 1e6 / f64::from(done)));
         store.close().await.unwrap();
     });
+}
+
+/// A ledger that is gone on with, and its batch.
+async fn opened(path: &Path) -> (Arc<dyn Store>, Ledger, Batch) {
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path, now()).unwrap());
+    let ledger = Ledger::new(Arc::clone(&store), Clock::system());
+    store.open_account(account_of("studio")).await.unwrap();
+    let batch = store.batches().await.unwrap()[0].clone();
+    (store, ledger, batch)
 }
 
 /// One job from its intent to its video; the number of its transitions.
@@ -192,10 +198,7 @@ fn growth() {
 fn lives_of(path: &Path, jobs: usize) -> Duration {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path, now()).unwrap());
-        let ledger = Ledger::new(Arc::clone(&store), Clock::system());
-        store.open_account(account_of("studio")).await.unwrap();
-        let batch = store.batches().await.unwrap()[0].clone();
+        let (store, ledger, batch) = opened(path).await;
         let warm = planned(store.as_ref(), 1).await;
         live(&ledger, &batch.name, &warm[0]).await;
         let begun = cpu();

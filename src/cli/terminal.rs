@@ -11,6 +11,8 @@ use textwrap::{Options, WordSeparator, WrapAlgorithm};
 
 /// Wider lines are hard to read.
 pub(crate) const MOST_COLUMNS: usize = 100;
+/// How wide a terminal is taken to be that does not say it.
+const USUAL_COLUMNS: usize = 80;
 
 /// The lines that are drawn again and again while a run is on: whatever else is printed goes above them.
 static DRAWN: Mutex<Option<Drawn>> = Mutex::new(None);
@@ -62,7 +64,11 @@ pub(crate) fn out(text: &str) {
 
 /// Prints sentences to standard output, broken at words where a terminal is too narrow for them.
 pub(crate) fn tell(text: &str) {
-    if std::io::stdout().is_terminal() { out(&wrapped(text, width_of(std::io::stdout()))) } else { out(text) }
+    if std::io::stdout().is_terminal() {
+        out(&wrapped(text, width_of(std::io::stdout()).unwrap_or(USUAL_COLUMNS)));
+    } else {
+        out(text);
+    }
 }
 
 /// Prints one JSON object to standard output.
@@ -106,12 +112,13 @@ pub(crate) fn shows_unicode() -> bool {
 
 /// How wide standard error is.
 pub(crate) fn width() -> usize {
-    width_of(std::io::stderr())
+    width_of(std::io::stderr()).unwrap_or(USUAL_COLUMNS)
 }
 
-fn width_of(stream: impl AsFd) -> usize {
+/// How wide a terminal is, where it says so.
+fn width_of(stream: impl AsFd) -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(stream).ok().map(|size| usize::from(size.ws_col));
-    size.filter(|columns| *columns > 0).unwrap_or(80)
+    size.filter(|columns| *columns > 0)
 }
 
 /// Lines that are wider than the terminal, broken at words and indented; a word is never broken, so that a path or a
@@ -154,8 +161,9 @@ impl Write for Document {
 /// How wide help is: as the terminal or `COLUMNS` says, at most a hundred.
 pub(crate) fn columns() -> usize {
     let told = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-    let size = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
-    told.or_else(size).filter(|columns| *columns > 0).map_or(MOST_COLUMNS, |columns| columns.min(MOST_COLUMNS))
+    told.or_else(|| width_of(std::io::stdout()))
+        .filter(|columns| *columns > 0)
+        .map_or(MOST_COLUMNS, |columns| columns.min(MOST_COLUMNS))
 }
 
 /// Whether a person reads standard output.

@@ -1,7 +1,6 @@
 //! What is paid: amounts, currencies, and the units that the vendor bills in. Decimal throughout; nothing is ever a
 //! float.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Mul, Sub};
@@ -163,11 +162,17 @@ pub struct Price {
 impl Price {
     /// The sums of prices, one for each currency, in the order of their names.
     pub fn sums<'a>(prices: impl IntoIterator<Item = &'a Self>) -> Vec<Self> {
-        let mut sums: BTreeMap<&Currency, Money> = BTreeMap::new();
-        for price in prices {
-            *sums.entry(&price.currency).or_default() += price.amount;
+        let mut sums = Vec::new();
+        prices.into_iter().for_each(|price| price.add_to(&mut sums));
+        sums
+    }
+
+    /// Adds this price to such sums.
+    pub fn add_to(&self, sums: &mut Vec<Self>) {
+        match sums.binary_search_by(|sum| sum.currency.cmp(&self.currency)) {
+            Ok(at) => sums[at].amount += self.amount,
+            Err(at) => sums.insert(at, self.clone()),
         }
-        sums.into_iter().map(|(currency, amount)| Self { amount, currency: currency.clone() }).collect()
     }
 }
 

@@ -36,7 +36,7 @@ pub use lane::LaneSettings;
 pub use meter::Counts;
 pub use notice::Notice;
 pub use run::Pipeline;
-pub use standing::{LaneView, Standing, requests, slots, time_left};
+pub use standing::{LaneView, SlotsView, Standing, requests, slots, time_left};
 pub use trees::{Tree, Trees};
 
 /// What a run is told.

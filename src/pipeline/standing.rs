@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::domain::{AccountName, BatchId, Price, Tally};
 use crate::plan::{Load, Pace, USUAL_TASK, expected};
 use crate::store::StoreError;
@@ -73,12 +75,28 @@ impl Standing {
     }
 }
 
-/// Parallel generations of accounts, under way and allowed; those of a pool count once.
+/// Parallel generations of several accounts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct SlotsView {
+    /// Under way.
+    pub used: usize,
+    /// That the remotes are thought to allow now.
+    pub allowed: usize,
+    /// As set.
+    pub limit: usize,
+}
+
+/// Parallel generations of accounts; those of a pool count once.
 #[must_use]
-pub fn slots(lanes: &[LaneView]) -> (usize, usize) {
+pub fn slots(lanes: &[LaneView]) -> SlotsView {
     let mut pools = BTreeSet::new();
-    let counted = lanes.iter().filter(|lane| lane.pool.as_ref().is_none_or(|pool| pools.insert(pool)));
-    counted.fold((0, 0), |(used, allowed), lane| (used + lane.slots_used, allowed + lane.slots_allowed))
+    let mut all = SlotsView::default();
+    for lane in lanes.iter().filter(|lane| lane.pool.as_ref().is_none_or(|pool| pools.insert(pool))) {
+        all.used += lane.slots_used;
+        all.allowed += lane.slots_allowed;
+        all.limit += lane.slots_limit;
+    }
+    all
 }
 
 /// Requests of accounts in the last minute, and how many a minute allows.

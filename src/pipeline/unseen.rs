@@ -28,7 +28,8 @@ pub(super) struct Running {
 }
 
 impl Running {
-    fn age(self, at: Timestamp) -> Duration {
+    /// How long it has run, or had run, at an instant.
+    pub(super) fn age(self, at: Timestamp) -> Duration {
         Duration::try_from(at.duration_since(self.started)).unwrap_or(Duration::ZERO)
     }
 

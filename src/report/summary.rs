@@ -218,7 +218,7 @@ impl Summary {
                 if let State::Failed { cause } = &job.state {
                     let price = job.attempt.as_ref().and_then(|attempt| attempt.price.as_ref());
                     if let (FailureCause::TaskFailed { .. }, Some(price)) = (cause, price) {
-                        refunded = Price::sums(refunded.iter().chain([price]));
+                        price.add_to(&mut refunded);
                     }
                     let shared = plain(cause);
                     let failure = failures.entry(shared.clone()).or_insert_with(|| Failures {

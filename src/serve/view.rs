@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Desk;
 use crate::domain::{BatchId, Job, JobId, Price, State, StateCode, Tally};
-use crate::pipeline::{Gate, LaneView, Submitting, time_left};
+use crate::pipeline::{Gate, LaneView, SlotsView, Submitting, slots, time_left};
 use crate::report::{Show, Summary, Trouble};
 use crate::store::{Filter, Store, StoreError};
 
@@ -28,6 +28,8 @@ pub(super) struct View {
     paid: Vec<Price>,
     budget: Option<Price>,
     accounts: Vec<Account>,
+    /// Those of all accounts together.
+    slots: SlotsView,
     paused_scenes: Vec<Paused>,
     /// How long it will take until the last row is made, where that can be said.
     seconds_left: Option<u64>,
@@ -61,8 +63,6 @@ enum Phase {
 struct Account {
     name: String,
     gateway: String,
-    /// Accounts of one pool share their slots.
-    pool: Option<String>,
     slots_used: usize,
     slots_allowed: usize,
     slots_limit: usize,
@@ -111,6 +111,7 @@ impl View {
             paid: Vec::new(),
             budget: None,
             accounts: Vec::new(),
+            slots: SlotsView::default(),
             paused_scenes: Vec::new(),
             seconds_left: None,
             videos: Vec::new(),
@@ -166,6 +167,7 @@ impl View {
             summary,
             budget,
             seconds_left,
+            slots: slots(&lanes),
             accounts: lanes.into_iter().map(account).collect(),
             paused_scenes: paused_scenes(desk),
             videos: store.newest(VIDEOS).await?.into_iter().filter_map(video).collect(),
@@ -178,7 +180,6 @@ fn account(lane: LaneView) -> Account {
         per_minute: lane.per_minute(),
         name: lane.account.to_string(),
         gateway: lane.gateway,
-        pool: lane.pool,
         slots_used: lane.slots_used,
         slots_allowed: lane.slots_allowed,
         slots_limit: lane.slots_limit,

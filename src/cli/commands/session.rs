@@ -294,14 +294,10 @@ impl Close<'_> {
             }
             Exit::Empty => next.push("top the account up, then run the same command again".to_owned()),
             Exit::Budget => next.push("the same command with a larger --budget".to_owned()),
-            Exit::Interrupted if self.outcome.ended != Ended::Interrupted => {
-                next.push("run the same command again, in the next night".to_owned());
-                if summary.tally.open() > summary.tally.planned {
-                    next.push(format!("nightreel collect{state}   (only fetches what is paid; sends nothing)"));
-                }
-            }
             Exit::Interrupted | Exit::Unwritable => {
-                next.push("run the same command again".to_owned());
+                let by_itself = exit == Exit::Interrupted && self.outcome.ended != Ended::Interrupted;
+                let when = if by_itself { ", in the next night" } else { "" };
+                next.push(format!("run the same command again{when}"));
                 if summary.tally.open() > summary.tally.planned {
                     next.push(format!("nightreel collect{state}   (only fetches what is paid; sends nothing)"));
                 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::domain::{Price, Tally};
-use crate::pipeline::{Standing, requests, slots};
+use crate::pipeline::{SlotsView, Standing, requests, slots};
 use crate::report::story;
 
 use super::super::spans::{hour, rounded, spoken};
@@ -33,7 +33,7 @@ pub(super) const fn is_narrow(columns: usize) -> bool {
 /// How fast rows are sent, and how many slots are used.
 pub(super) fn rate(standing: &Standing, narrow: bool) -> String {
     let (sent, limit) = requests(&standing.lanes);
-    let (used, allowed) = slots(&standing.lanes);
+    let SlotsView { used, allowed, .. } = slots(&standing.lanes);
     if narrow {
         format!("{sent}/min, {used}/{allowed} slots")
     } else {

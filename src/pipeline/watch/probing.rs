@@ -68,17 +68,14 @@ impl Stage {
         let most = own.iter().map(|(_, _, chance)| *chance).fold(0.0, f64::max);
         let enough = if slots.is_blind() { most.min(LIKELY) } else { LIKELY };
         let (min_poll, deadline) = (self.lane().settings.min_poll, self.shared.settings.deadline);
-        let late = |task: &Running| {
-            let age = Duration::try_from(task.seen.duration_since(task.started)).unwrap_or_default();
-            task.seen.checked_add(LONGEST.max(age / 10)).unwrap_or(Timestamp::MAX)
-        };
+        let late =
+            |task: &Running| task.seen.checked_add(LONGEST.max(task.age(task.seen) / 10)).unwrap_or(Timestamp::MAX);
         let latest = own.iter().map(|(_, task, _)| late(task)).min().unwrap_or(Timestamp::MAX);
         for (id, task, chance) in own {
             let due = if for_all { all_due } else { chance >= enough };
             let Some(watched) = self.watched.get_mut(&id) else { continue };
             let State::Waiting { since } = watched.job.state else { continue };
-            let asked_at = watched.asked_at.and_then(|at| at.checked_add(min_poll).ok());
-            let soon = asked_at.unwrap_or(now).max(now).max(self.first_at);
+            let soon = watched.soonest_question(min_poll, self.first_at, now);
             let later = if for_all { latest } else { late(&task) };
             let at = if due { soon } else { later.max(soon) };
             watched.next_at = at.min(since.checked_add(deadline).unwrap_or(Timestamp::MAX).max(soon));
@@ -91,10 +88,8 @@ impl Stage {
         let expectation = self.lane().expectation().clone();
         for watched in self.watched.values_mut().filter(|watched| watched.is_ordinary()) {
             let Some(task) = running(watched) else { continue };
-            let age = |at: Timestamp| Duration::try_from(at.duration_since(task.started)).unwrap_or_default();
-            let (seen, old) = (age(task.seen), age(now));
-            let asked_at = watched.asked_at.and_then(|at| at.checked_add(min_poll).ok());
-            let soon = asked_at.unwrap_or(now).max(first_at).max(now);
+            let (seen, old) = (task.age(task.seen), task.age(now));
+            let soon = watched.soonest_question(min_poll, first_at, now);
             let least = Duration::try_from(soon.duration_since(now)).unwrap_or_default();
             let likely = |wait: Duration| expectation.chance(seen, old + wait) >= LEFT;
             let wait = soonest(least, LEFT_LONGEST.max(old / 10).max(least), likely);

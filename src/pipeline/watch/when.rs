@@ -25,6 +25,13 @@ impl Watched {
         let dead_links = self.job.attempt.as_ref().map_or(0, |attempt| attempt.dead_links);
         !self.asking && !self.called && self.unclear == 0 && dead_links == 0
     }
+
+    /// When it may be asked about again at the soonest: the shortest span is kept from the last question, and none is asked
+    /// before `first_at`.
+    pub(super) fn soonest_question(&self, min_poll: Duration, first_at: Timestamp, now: Timestamp) -> Timestamp {
+        let asked_at = self.asked_at.and_then(|at| at.checked_add(min_poll).ok());
+        asked_at.unwrap_or(now).max(first_at).max(now)
+    }
 }
 
 impl Stage {

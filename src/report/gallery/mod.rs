@@ -119,7 +119,7 @@ impl<'a> Pass<'a> {
         self.times.count(&job);
         let price = job.attempt.as_ref().and_then(|attempt| attempt.price.as_ref());
         if let (State::Failed { cause: FailureCause::TaskFailed { .. } }, Some(price)) = (&job.state, price) {
-            self.refunded = Price::sums(self.refunded.iter().chain([price]));
+            price.add_to(&mut self.refunded);
         }
         self.chosen.offer(job);
         Ok(())

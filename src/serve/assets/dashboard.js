@@ -97,9 +97,7 @@ function show(view) {
 
   const accounts = view.accounts;
   const sum = (name) => accounts.reduce((all, account) => all + account[name], 0);
-  const owners = accounts.filter((account, at) => !account.pool || accounts.findIndex((other) => other.pool === account.pool) === at);
-  const slots = (name) => owners.reduce((all, account) => all + account[name], 0);
-  const used = slots("slots_used"), allowed = slots("slots_allowed"), limit = slots("slots_limit");
+  const { used, allowed, limit } = view.slots;
   $("slots").replaceChildren(...(accounts.length ? [number(used), element("small", {}, ` of ${number(allowed)}`)] : ["–"]));
   meter("slots-meter", accounts.length ? used / Math.max(1, allowed) : null);
   $("slots-note").textContent = !accounts.length ? "" : allowed < limit ? `${number(limit)} set; the remote allows fewer now` : "parallel generations";

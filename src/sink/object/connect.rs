@@ -34,39 +34,30 @@ pub(super) fn connect(address: &Address) -> Result<Bucket, OpenError> {
         let words = "what the environment says of the store makes no sense".to_owned();
         OpenError::Settings { place: failing.place().to_owned(), words, hint: failing.hint() }
     };
-    let set = |prefix: &str, (name, value): (&'static str, &'static str)| {
-        std::env::var_os(format!("{prefix}_{name}")).is_none().then_some(value)
+    // What is set in the environment stands.
+    let limits = |prefix: &'static str| {
+        let told = [(ClientConfigKey::Timeout, TIMEOUT), (ClientConfigKey::ConnectTimeout, CONNECT_TIMEOUT)];
+        let is_unset = move |name| std::env::var_os(format!("{prefix}_{name}")).is_none();
+        told.into_iter().filter_map(move |(key, (name, value))| is_unset(name).then_some((key, value)))
     };
     let bucket = address.bucket.as_str();
     Ok(match address.scheme {
         Scheme::S3 => {
-            let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(RETRIES);
-            for (key, told) in [(ClientConfigKey::Timeout, TIMEOUT), (ClientConfigKey::ConnectTimeout, CONNECT_TIMEOUT)]
-            {
-                if let Some(value) = set("AWS", told) {
-                    builder = builder.with_config(AmazonS3ConfigKey::Client(key), value);
-                }
-            }
+            let builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(RETRIES);
+            let builder = limits("AWS")
+                .fold(builder, |builder, (key, value)| builder.with_config(AmazonS3ConfigKey::Client(key), value));
             Bucket::new(builder.build().map_err(unusable)?, address)
         }
         Scheme::Gs => {
-            let mut builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).with_retry(RETRIES);
-            for (key, told) in [(ClientConfigKey::Timeout, TIMEOUT), (ClientConfigKey::ConnectTimeout, CONNECT_TIMEOUT)]
-            {
-                if let Some(value) = set("GOOGLE", told) {
-                    builder = builder.with_config(GoogleConfigKey::Client(key), value);
-                }
-            }
+            let builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).with_retry(RETRIES);
+            let builder = limits("GOOGLE")
+                .fold(builder, |builder, (key, value)| builder.with_config(GoogleConfigKey::Client(key), value));
             Bucket::new(builder.build().map_err(unusable)?, address)
         }
         Scheme::Az => {
-            let mut builder = MicrosoftAzureBuilder::from_env().with_container_name(bucket).with_retry(RETRIES);
-            for (key, told) in [(ClientConfigKey::Timeout, TIMEOUT), (ClientConfigKey::ConnectTimeout, CONNECT_TIMEOUT)]
-            {
-                if let Some(value) = set("AZURE", told) {
-                    builder = builder.with_config(AzureConfigKey::Client(key), value);
-                }
-            }
+            let builder = MicrosoftAzureBuilder::from_env().with_container_name(bucket).with_retry(RETRIES);
+            let builder = limits("AZURE")
+                .fold(builder, |builder, (key, value)| builder.with_config(AzureConfigKey::Client(key), value));
             Bucket::new(builder.build().map_err(unusable)?, address)
         }
     })

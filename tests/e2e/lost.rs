@@ -51,7 +51,8 @@ fn whatever_is_lost_every_row_is_paid_once_and_made() {
 fn where_nothing_can_be_looked_up_rows_in_doubt_are_held_and_none_is_paid_twice() {
     let world = faulty(&["--no-lookup", "--no-list"]);
     let manifest = world.manifest("m.csv", ROWS);
-    let args = world.compatible(&[manifest.to_str().unwrap()]);
+    // One in five is in doubt: by chance that is eleven of twenty now and then, for which the scene would be paused.
+    let args = world.compatible(&[manifest.to_str().unwrap(), "--max-failures", "off", "--canary", "0"]);
     world.nightreel(&args).exits(4);
     let status = world.status();
     let (done, held) = (status["done"].as_u64().unwrap(), status["held"].as_u64().unwrap());

@@ -10,6 +10,7 @@
 FROM rust:1.95-slim-trixie AS build
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo ./.cargo
 COPY src ./src
 # Cargo looks whether they are there.
 COPY benches ./benches

@@ -150,7 +150,7 @@ fn done_with(done: usize) -> String {
         "PRAGMA synchronous = OFF; PRAGMA cache_size = -400000; PRAGMA temp_store = FILE; BEGIN;
         UPDATE jobs SET state = 6, detail = json_object('state', 'done', 'artifact', json({artifact})), due_at = NULL,
             attempt = {attempt}, account = 'studio', task = {task}, client_ref = {reference}, submissions = 1, version = 4,
-            finished_at = {ms} + id * 50 WHERE id <= {done};
+            finished_at = {ms} + id * 50, started_at = {ms} WHERE id <= {done};
         INSERT OR IGNORE INTO accounts (name, gateway, base_url) VALUES ('studio', 'kling', 'http://127.0.0.1:9');"
     );
     let events = [

@@ -281,12 +281,12 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// added.
     fn admit(&self, batch: BatchId, jobs: Vec<NewJob>, at: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// Says that about so many rows are about to be admitted. Until [`Store::all_admitted`], a store may leave out what only
-    /// [`Store::output_owners`] and [`Store::paid_elsewhere`] look things up by, to make it once for all of them: those two
-    /// are slow meanwhile, and never wrong.
-    fn expect_rows(&self, rows: u64) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Says that about so many rows are about to be admitted to a batch. Until [`Store::all_admitted`], a store may keep them to
+    /// itself: they are durable, and others see them, once that is ready or anything else was changed; and none of them is
+    /// there where the process ends before.
+    fn expect_rows(&self, batch: BatchId, rows: u64) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// No more rows are about to be admitted: what was left out is made up for.
+    /// No more rows are about to be admitted. Where it fails, none of those that were expected is there.
     fn all_admitted(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Commits one change: the event and the job as it is now. Releases the job if it was taken.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::Settings;
-use crate::domain::{BatchId, BatchName, FailureCause, Job, JobEvent, JobId, RowKey, StateCode};
+use crate::domain::{BatchId, BatchName, FailureCause, Job, JobEvent, JobId, RowKey, StateCode, Tally};
 use crate::plan::{Ask, Judge, Paid, Plan, Remember, Senders, Step, Survey, SurveyError};
 use crate::store::{Batch, Filter, NewJob, Pages, Store};
 
@@ -15,7 +15,7 @@ use super::super::failure::Failure;
 use super::super::wiring::{self, Opened};
 use super::check;
 
-/// New jobs that are admitted in one transaction: a larger one rewrites less of the table of keys, and holds more.
+/// New jobs that are admitted at once.
 const AT_ONCE: usize = 10_000;
 /// Jobs that are looked through at a time.
 const PAGE: usize = 1000;
@@ -77,31 +77,30 @@ pub(super) async fn admit(
             .hint(hint)
             .hint("to have them made and paid for again: --allow-repeat"));
     }
-    let planned = match &batch {
-        Some(batch) => store.tally(Some(batch.id)).await?.planned,
-        None => 0,
+    let tally = match &batch {
+        Some(batch) => store.tally(Some(batch.id)).await?,
+        None => Tally::default(),
     };
-    let gone = planned > plan.planned;
+    let gone = tally.planned > plan.planned;
     let conflicts = if changed == Again::Sent { 0 } else { plan.changed };
     let as_before = batch
         .as_ref()
         .filter(|batch| batch.columns == plan.columns && batch.out == ask.out && batch.manifest == ask.manifest);
     let nothing_new = plan.new + plan.updated + plan.moved == 0 && (plan.changed == 0 || changed == Again::Left);
     if let Some(batch) = as_before.filter(|_| nothing_new && !gone) {
-        if planned > 0 {
+        if tally.planned > 0 {
             wiring::must_be_ready(wiring::sink(settings, &batch.out)?.as_ref(), &opened.clock).await?;
         }
         return Ok(Admitted { batch: batch.id, conflicts, warnings: 0 });
     }
     // Before anything is planned that could be sent, and not be stored.
     wiring::must_be_ready(wiring::sink(settings, &ask.out)?.as_ref(), &opened.clock).await?;
-    // Of a batch that was not there, no row needs to be looked for.
-    let was_there = batch.is_some();
     let batch = store.open_batch(name, ask.out.clone(), plan.columns.clone(), ask.manifest.clone()).await?;
     let remember = if gone { Remember::Planned } else { Remember::Nothing };
-    let known = was_there.then(|| batch.clone());
+    // Of a batch that has none, no row needs to be looked for.
+    let known = (tally.rows > 0).then(|| batch.clone());
     let mut survey = Survey::begin(Ask { batch: known, remember, judge: Judge::Nothing, ..ask })?;
-    store.expect_rows(plan.new).await?;
+    store.expect_rows(batch.id, plan.new).await?;
     let taken_in = take_in(opened, &mut survey, batch.id, changed).await;
     // Also where it came to nothing: the run goes on with what it has.
     store.all_admitted().await?;

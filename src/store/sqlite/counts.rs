@@ -14,37 +14,30 @@ use super::engine::{Engine, failed};
 use super::rows::millis;
 use super::sql;
 
-/// What was counted and not written yet, in the order in which it happened.
-#[derive(Debug, Default)]
+/// What was counted and not written yet.
+#[derive(Debug, Default, Clone)]
 pub(super) struct Counts {
+    /// In the order of their groups.
     jobs: Vec<Counted>,
+    /// In the order of whose they are.
     spent: Vec<Spent>,
-    sent: Vec<(AccountName, Timestamp)>,
+    sent: BTreeMap<AccountName, Timestamp>,
     took: Vec<(AccountName, u64)>,
 }
 
-/// How far counting had come.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Mark([usize; 4]);
-
 /// Jobs of a scene, for a sender, in a state.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
+#[derive(Debug, Clone)]
+struct Counted {
     batch: BatchId,
+    state: StateCode,
     scene: String,
     /// Empty for any.
     sender: String,
-    state: StateCode,
-}
-
-#[derive(Debug)]
-struct Counted {
-    group: Group,
     jobs: i64,
     submissions: i64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Spent {
     batch: BatchId,
     account: AccountName,
@@ -55,18 +48,6 @@ struct Spent {
 }
 
 impl Counts {
-    pub(super) const fn mark(&self) -> Mark {
-        Mark([self.jobs.len(), self.spent.len(), self.sent.len(), self.took.len()])
-    }
-
-    /// Forgets what was counted since.
-    pub(super) fn back_to(&mut self, Mark(counted): Mark) {
-        self.jobs.truncate(counted[0]);
-        self.spent.truncate(counted[1]);
-        self.sent.truncate(counted[2]);
-        self.took.truncate(counted[3]);
-    }
-
     /// Counts jobs of a scene, for a sender, in a state.
     pub(super) fn add(
         &mut self,
@@ -75,9 +56,21 @@ impl Counts {
         jobs: i64,
         submissions: i64,
     ) {
-        let sender = sender.map_or("", AccountName::as_str).to_owned();
-        let group = Group { batch, scene: scene.to_owned(), sender, state };
-        self.jobs.push(Counted { group, jobs, submissions });
+        let sender = sender.map_or("", AccountName::as_str);
+        let wanted = (batch, state, scene, sender);
+        let place = self.jobs.binary_search_by(|counted| {
+            (counted.batch, counted.state, counted.scene.as_str(), counted.sender.as_str()).cmp(&wanted)
+        });
+        match place {
+            Ok(at) => {
+                self.jobs[at].jobs += jobs;
+                self.jobs[at].submissions += submissions;
+            }
+            Err(at) => {
+                let (scene, sender) = (scene.to_owned(), sender.to_owned());
+                self.jobs.insert(at, Counted { batch, state, scene, sender, jobs, submissions });
+            }
+        }
     }
 
     /// Counts what a change makes of a job.
@@ -89,7 +82,10 @@ impl Counts {
         self.spend(job, is - was);
         let Some(attempt) = &job.attempt else { return };
         match event {
-            JobEvent::SubmitStarted { .. } => self.sent.push((attempt.account.clone(), *at)),
+            JobEvent::SubmitStarted { .. } => match self.sent.get_mut(&attempt.account) {
+                Some(sent) => *sent = *at,
+                None => drop(self.sent.insert(attempt.account.clone(), *at)),
+            },
             JobEvent::Succeeded { took_ms: Some(took), .. } => self.took.push((attempt.account.clone(), *took)),
             _ => {}
         }
@@ -98,15 +94,25 @@ impl Counts {
     /// Counts what may have been paid: `requests` more of the present attempt, or less where it certainly made nothing.
     fn spend(&mut self, job: &Job, requests: i64) {
         let Some(attempt) = job.attempt.as_ref().filter(|_| requests != 0) else { return };
-        let (currency, micros) = attempt.price.as_ref().map_or((String::new(), 0), |price| {
-            (price.currency.as_str().to_owned(), i64::try_from(price.amount.micros()).unwrap_or(i64::MAX))
+        let (currency, micros) = attempt.price.as_ref().map_or(("", 0), |price| {
+            (price.currency.as_str(), i64::try_from(price.amount.micros()).unwrap_or(i64::MAX))
         });
-        let (account, micros) = (attempt.account.clone(), micros.saturating_mul(requests));
-        self.spent.push(Spent { batch: job.batch, account, currency, micros, requests });
+        let micros = micros.saturating_mul(requests);
+        let wanted = (job.batch, &attempt.account, currency);
+        match self.spent.binary_search_by(|spent| (spent.batch, &spent.account, spent.currency.as_str()).cmp(&wanted)) {
+            Ok(at) => {
+                self.spent[at].micros = self.spent[at].micros.saturating_add(micros);
+                self.spent[at].requests += requests;
+            }
+            Err(at) => {
+                let (account, currency) = (attempt.account.clone(), currency.to_owned());
+                self.spent.insert(at, Spent { batch: job.batch, account, currency, micros, requests });
+            }
+        }
     }
 
     fn is_empty(&self) -> bool {
-        self.mark().0 == [0; 4]
+        self.jobs.is_empty() && self.spent.is_empty() && self.sent.is_empty() && self.took.is_empty()
     }
 }
 
@@ -124,11 +130,19 @@ pub(super) fn settle(engine: &mut Engine) -> Result<(), StoreError> {
 }
 
 fn write(engine: &Engine, counts: Counts) -> Result<(), StoreError> {
-    settle_jobs(engine, counts.jobs)?;
-    settle_spent(engine, counts.spent)?;
-    let sent: BTreeMap<AccountName, Timestamp> = counts.sent.into_iter().collect();
+    let mut count = engine.conn.prepare_cached(sql::COUNT).map_err(failed)?;
+    for Counted { batch, state, scene, sender, jobs, submissions } in counts.jobs {
+        if (jobs, submissions) != (0, 0) {
+            let values = params![batch.0, scene, sender, state.number(), jobs, submissions];
+            count.execute(values).map_err(failed)?;
+        }
+    }
+    let mut add = engine.conn.prepare_cached(sql::SPEND).map_err(failed)?;
+    for Spent { batch, account, currency, micros, requests } in counts.spent {
+        add.execute(params![batch.0, account.as_str(), currency, micros, requests]).map_err(failed)?;
+    }
     let mut mark = engine.conn.prepare_cached(sql::SUBMITTED_AT).map_err(failed)?;
-    for (account, at) in sent {
+    for (account, at) in counts.sent {
         mark.execute(params![account.as_str(), millis(at)]).map_err(failed)?;
     }
     if counts.took.is_empty() {
@@ -140,35 +154,4 @@ fn write(engine: &Engine, counts: Counts) -> Result<(), StoreError> {
     }
     let mut forget = engine.conn.prepare_cached(sql::FORGET_OLD).map_err(failed)?;
     forget.execute([]).map(drop).map_err(failed)
-}
-
-fn settle_jobs(engine: &Engine, counted: Vec<Counted>) -> Result<(), StoreError> {
-    let mut sums: BTreeMap<Group, (i64, i64)> = BTreeMap::new();
-    for Counted { group, jobs, submissions } in counted {
-        let sum = sums.entry(group).or_default();
-        sum.0 += jobs;
-        sum.1 += submissions;
-    }
-    let mut count = engine.conn.prepare_cached(sql::COUNT).map_err(failed)?;
-    for (Group { batch, scene, sender, state }, (jobs, submissions)) in sums {
-        if (jobs, submissions) != (0, 0) {
-            let values = params![batch.0, scene, sender, state.number(), jobs, submissions];
-            count.execute(values).map_err(failed)?;
-        }
-    }
-    Ok(())
-}
-
-fn settle_spent(engine: &Engine, spent: Vec<Spent>) -> Result<(), StoreError> {
-    let mut sums: BTreeMap<(BatchId, AccountName, String), (i64, i64)> = BTreeMap::new();
-    for Spent { batch, account, currency, micros, requests } in spent {
-        let sum = sums.entry((batch, account, currency)).or_default();
-        sum.0 = sum.0.saturating_add(micros);
-        sum.1 += requests;
-    }
-    let mut add = engine.conn.prepare_cached(sql::SPEND).map_err(failed)?;
-    for ((batch, account, currency), (micros, requests)) in sums {
-        add.execute(params![batch.0, account.as_str(), currency, micros, requests]).map_err(failed)?;
-    }
-    Ok(())
 }

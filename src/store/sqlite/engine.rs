@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::domain::JobId;
 use crate::store::StoreError;
 
+use super::bulk::{self, Bulk};
 use super::counts::{self, Counts};
 use super::sql;
 use super::write::{self, Written};
@@ -27,13 +28,14 @@ const KILL_AFTER_EVENT: &str = "NIGHTREEL_KILL_AFTER_EVENT";
 
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 type Work = Box<dyn FnOnce(&mut Engine) -> Answer + Send>;
-type Committed = oneshot::Sender<Result<(), StoreError>>;
+/// What became of a change; it goes back to its caller, for whom it is less of a delay to take it apart.
+type Committed = oneshot::Sender<(Result<(), StoreError>, Box<Written>)>;
 
 /// What waits in the mailbox.
 enum Request {
     /// Anything, by itself.
-    Work(Work),
-    /// A change of one job. Those that stand together are made together.
+    Work(How, Work),
+    /// A change of one job. Those of a group are made together.
     Change(Box<Written>, Committed),
 }
 
@@ -42,8 +44,12 @@ enum Request {
 enum How {
     /// In a step of its own, which is undone where it fails; with the counts as they are.
     Step,
-    /// It only looks at jobs: there is nothing to undo, and what was counted may wait.
+    /// The same, and it only admits rows.
+    Admit,
+    /// It only looks at jobs, by whatever tables there are: there is nothing to undo, and what was counted may wait.
     Look,
+    /// The same, by tables that have to be there.
+    Take,
 }
 
 /// What the thread works with.
@@ -59,6 +65,8 @@ pub(super) struct Engine {
     /// What was counted could not be written: the present transaction must not be kept.
     pub(super) miscounted: bool,
     pub(super) read_only: bool,
+    /// Many rows that are admitted in one transaction of their own.
+    pub(super) bulk: Bulk,
     events: u64,
     kill_after: Option<u64>,
     released: Arc<Mutex<Vec<JobId>>>,
@@ -85,6 +93,7 @@ impl Mailbox {
             counts: Counts::default(),
             miscounted: false,
             read_only,
+            bulk: Bulk::default(),
             events: 0,
             kill_after,
             released: Arc::clone(&released),
@@ -102,6 +111,14 @@ impl Mailbox {
         self.work(How::Step, work).await
     }
 
+    /// The same for what only admits rows: where many are expected, they are committed with the last of them.
+    pub(super) async fn admit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Engine) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.work(How::Admit, work).await
+    }
+
     /// The same for what only looks at jobs and is counted nowhere.
     pub(super) async fn look<T: Send + 'static>(
         &self,
@@ -110,11 +127,19 @@ impl Mailbox {
         self.work(How::Look, work).await
     }
 
+    /// The same for what takes jobs.
+    pub(super) async fn take<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Engine) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.work(How::Take, work).await
+    }
+
     /// Has a change made; the answer comes after the commit.
     pub(super) async fn commit(&self, written: Written) -> Result<(), StoreError> {
         let (sender, answer) = oneshot::channel();
         self.send(Request::Change(Box::new(written), sender)).await?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        answer.await.map_err(|_| StoreError::Closed)?.0
     }
 
     async fn work<T: Send + 'static>(
@@ -124,11 +149,15 @@ impl Mailbox {
     ) -> Result<T, StoreError> {
         let (sender, answer) = oneshot::channel();
         let work: Work = Box::new(move |engine| {
-            let done = if how == How::Look { engine.look(work) } else { engine.settled_step(work) };
+            let done = match how {
+                How::Look | How::Take => engine.look(work),
+                How::Step => engine.settled_step(work),
+                How::Admit => engine.step(work),
+            };
             // A caller that is gone needs no answer.
             Box::new(move |committed| drop(sender.send(committed.and(done))))
         });
-        self.send(Request::Work(work)).await?;
+        self.send(Request::Work(how, work)).await?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -169,6 +198,7 @@ impl Engine {
             let waiting = std::iter::from_fn(|| mailbox.try_recv().ok());
             self.group(std::iter::once(first).chain(waiting).take(most));
         }
+        bulk::end(self);
         if !self.read_only {
             // The ledger is whole without either; they only leave a smaller, faster file.
             drop(self.conn.execute_batch(sql::OPTIMIZE));
@@ -176,25 +206,38 @@ impl Engine {
         }
     }
 
-    /// Does some requests in one transaction and answers them after its commit.
+    /// Does some requests in one transaction and answers them after its commit: changes first, whose callers wait for
+    /// nothing else of it.
     fn group(&mut self, requests: impl Iterator<Item = Request>) {
-        let begun = self.conn.execute_batch(sql::BEGIN).map_err(failed);
-        let mut answers: Vec<Answer> = Vec::new();
-        let mut changes: Vec<(Box<Written>, Committed)> = Vec::new();
+        let (mut changes, mut answers, mut works) = (Vec::new(), Vec::new(), Vec::new());
+        let mut admits = true;
         for request in requests {
             match request {
-                Request::Change(written, committed) => changes.push((written, committed)),
-                Request::Work(work) => {
-                    self.change(&mut changes, &mut answers);
-                    answers.push(work(self));
+                Request::Change(written, committed) => {
+                    changes.push(written);
+                    answers.push(committed);
+                }
+                Request::Work(how, work) => {
+                    admits &= matches!(how, How::Admit | How::Look);
+                    works.push(work);
                 }
             }
         }
-        self.change(&mut changes, &mut answers);
+        if let Bulk::On(_) = self.bulk {
+            if admits && changes.is_empty() {
+                for answer in works.into_iter().map(|work| work(self)).collect::<Vec<_>>() {
+                    answer(Ok(()));
+                }
+                return;
+            }
+            bulk::end(self);
+        }
+        let mut begun = self.begin();
+        let changed = self.change(&changes, &mut begun);
+        let worked: Vec<Answer> = works.into_iter().map(|work| work(self)).collect();
         let committed = begun.and_then(|()| self.commit());
-        if committed.is_err() && !self.conn.is_autocommit() {
-            // Nothing of the group is kept; a failure here leaves the connection as it was.
-            drop(self.conn.execute_batch(sql::ROLLBACK));
+        if committed.is_err() {
+            self.roll_back();
         }
         if committed.is_ok() {
             for job in self.freed.drain(..) {
@@ -203,12 +246,28 @@ impl Engine {
             if self.kill_after.is_some_and(|after| self.events >= after) {
                 kill_process(getpid(), Signal::KILL).unwrap_or(());
             }
+            bulk::begin(self);
         }
         self.freed.clear();
         self.counts = Counts::default();
         self.miscounted = false;
-        for answer in answers {
+        for ((written, answer), done) in changes.into_iter().zip(answers).zip(changed) {
+            // A caller that is gone needs no answer.
+            drop(answer.send((committed.as_ref().copied().map_err(again).and(done), written)));
+        }
+        for answer in worked {
             answer(committed.as_ref().copied().map_err(again));
+        }
+    }
+
+    fn begin(&self) -> Result<(), StoreError> {
+        self.conn.prepare_cached(sql::BEGIN).and_then(|mut begin| begin.execute([])).map(drop).map_err(failed)
+    }
+
+    /// Nothing of the transaction is kept; a failure here leaves the connection as it was.
+    pub(super) fn roll_back(&self) {
+        if !self.conn.is_autocommit() {
+            drop(self.conn.execute_batch(sql::ROLLBACK));
         }
     }
 
@@ -221,29 +280,31 @@ impl Engine {
         if self.miscounted {
             return Err(StoreError::Engine("what was counted could not be written".into()));
         }
-        self.conn.execute_batch(sql::COMMIT).map_err(failed)
+        self.conn.prepare_cached(sql::COMMIT).and_then(|mut commit| commit.execute([])).map(drop).map_err(failed)
     }
 
-    /// Makes changes that stand together, in one step: each step keeps a copy of every page that it writes to. Where the
-    /// engine fails at one of them, all are undone and made again one by one, so that it fails alone.
-    fn change(&mut self, changes: &mut Vec<(Box<Written>, Committed)>, answers: &mut Vec<Answer>) {
+    /// Makes the changes of a group, before anything else of it. They are in no step of their own, which would keep a copy of
+    /// every page that they write to: where the engine fails at one of them, the transaction is begun anew and they are
+    /// made one by one, so that it fails alone.
+    fn change(&mut self, changes: &[Box<Written>], begun: &mut Result<(), StoreError>) -> Vec<Result<(), StoreError>> {
         if changes.is_empty() {
-            return;
+            return Vec::new();
         }
-        let together = self.step(|engine| {
-            changes.iter().map(|(written, _)| write::commit(engine, written)).collect::<Result<Vec<_>, _>>()
-        });
-        let mut each = match together {
-            Ok(each) => each,
-            Err(_) if changes.len() > 1 => changes
-                .iter()
-                .map(|(written, _)| self.step(|engine| write::commit(engine, written)).and_then(|done| done))
-                .collect(),
-            Err(failure) => vec![Err(failure)],
+        if self.conn.is_autocommit() {
+            return changes.iter().map(|_| Err(StoreError::Full)).collect();
+        }
+        let events = self.events;
+        if let Ok(each) = write::commit(self, changes.iter().map(AsRef::as_ref)) {
+            return each;
+        }
+        self.roll_back();
+        (self.events, self.counts) = (events, Counts::default());
+        self.freed.clear();
+        *begun = self.begin();
+        let alone = |engine: &mut Self, written: &Written| {
+            engine.step(|engine| write::commit(engine, std::iter::once(written))).and_then(|mut done| done.remove(0))
         };
-        for ((_, sender), done) in changes.drain(..).zip(each.drain(..)) {
-            answers.push(Box::new(move |committed| drop(sender.send(committed.and(done)))));
-        }
+        changes.iter().map(|written| alone(self, written)).collect()
     }
 
     /// Work that only looks.
@@ -268,14 +329,14 @@ impl Engine {
             return work(self);
         }
         self.conn.prepare_cached(sql::STEP).and_then(|mut step| step.execute([])).map_err(failed)?;
-        let (events, freed, counted) = (self.events, self.freed.len(), self.counts.mark());
+        let (events, freed, counted) = (self.events, self.freed.len(), self.counts.clone());
         let done = work(self);
         if done.is_ok() {
             self.conn.prepare_cached(sql::STEP_DONE).and_then(|mut step| step.execute([])).map_err(failed)?;
         } else {
             self.events = events;
             self.freed.truncate(freed);
-            self.counts.back_to(counted);
+            self.counts = counted;
             if !self.conn.is_autocommit() {
                 self.conn.execute_batch(sql::STEP_UNDONE).map_err(failed)?;
             }
@@ -283,9 +344,9 @@ impl Engine {
         done
     }
 
-    /// Counts an event, for the kill point.
-    pub(super) const fn count_event(&mut self) {
-        self.events += 1;
+    /// Counts events, for the kill point.
+    pub(super) const fn count_events(&mut self, events: usize) {
+        self.events += events as u64;
     }
 }
 

@@ -121,17 +121,17 @@ impl Store for SqliteStore {
     fn admit(&self, batch: BatchId, jobs: Vec<NewJob>, at: Timestamp) -> BoxFuture<'_, Result<u64, StoreError>> {
         async move {
             let rows = jobs.into_iter().map(write::Row::new).collect::<Result<Vec<_>, _>>()?;
-            self.mailbox.ask(move |engine| write::admit(engine, batch, &rows, at)).await
+            self.mailbox.admit(move |engine| write::admit(engine, batch, &rows, at)).await
         }
         .boxed()
     }
 
-    fn expect_rows(&self, rows: u64) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.mailbox.ask(move |engine| bulk::begin(engine, rows)).boxed()
+    fn expect_rows(&self, batch: BatchId, rows: u64) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.mailbox.ask(move |engine| bulk::want(engine, batch, rows)).boxed()
     }
 
     fn all_admitted(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.mailbox.ask(bulk::end).boxed()
+        self.mailbox.ask(bulk::outcome).boxed()
     }
 
     fn commit(&self, change: Change) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -139,7 +139,7 @@ impl Store for SqliteStore {
     }
 
     fn take_planned(&self, wanted: Wanted, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<Due, StoreError>> {
-        self.mailbox.look(move |engine| planned::take(engine, &wanted, now, limit)).boxed()
+        self.mailbox.take(move |engine| planned::take(engine, &wanted, now, limit)).boxed()
     }
 
     fn take_due(
@@ -149,11 +149,11 @@ impl Store for SqliteStore {
         now: Timestamp,
         limit: usize,
     ) -> BoxFuture<'_, Result<Due, StoreError>> {
-        self.mailbox.look(move |engine| read::take_due(engine, state, &account, now, limit)).boxed()
+        self.mailbox.take(move |engine| read::take_due(engine, state, &account, now, limit)).boxed()
     }
 
     fn take_ready(&self, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<Due, StoreError>> {
-        self.mailbox.look(move |engine| read::take_ready(engine, now, limit)).boxed()
+        self.mailbox.take(move |engine| read::take_ready(engine, now, limit)).boxed()
     }
 
     fn release(&self, job: JobId) {

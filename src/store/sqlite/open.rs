@@ -13,10 +13,11 @@ use super::{LockError, sql};
 const APPLICATION_ID: i32 = 0x6e72_6c31;
 
 /// The steps from an empty file to the present format, in order; released ones are never edited.
-pub(super) const MIGRATIONS: [(&str, &str); 3] = [
+pub(super) const MIGRATIONS: [(&str, &str); 4] = [
     ("0001_ledger", include_str!("migrations/0001_ledger.sql")),
     ("0002_accounts_and_money", include_str!("migrations/0002_accounts_and_money.sql")),
     ("0003_conditions", include_str!("migrations/0003_conditions.sql")),
+    ("0004_read_as_written", include_str!("migrations/0004_read_as_written.sql")),
 ];
 
 /// A ledger could not be opened.

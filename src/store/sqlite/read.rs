@@ -263,7 +263,7 @@ pub(super) fn open_before(
     limit: usize,
 ) -> Result<Vec<Job>, StoreError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    all(engine, sql::OPEN_BEFORE, params![account.as_str(), before.to_string(), limit], rows::job)
+    all(engine, sql::OPEN_BEFORE, params![account.as_str(), millis(before), limit], rows::job)
 }
 
 pub(super) fn history(engine: &mut Engine, job: JobId) -> Result<Vec<Recorded>, StoreError> {
@@ -306,7 +306,7 @@ pub(super) fn recent_task(
     since: Timestamp,
     before: Timestamp,
 ) -> Result<Option<Attempt>, StoreError> {
-    let values = params![account.as_str(), since.to_string(), before.to_string()];
+    let values = params![account.as_str(), millis(since), millis(before)];
     Ok(all(engine, sql::RECENT_TASK, values, |row| rows::read(row, 0))?.into_iter().next())
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Where a query repeats the condition of a partial index word for word, it does so to be allowed to use it.
 
+use std::sync::LazyLock;
+
 pub(super) const PRAGMAS: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
@@ -48,9 +50,14 @@ pub(super) const PAID_ELSEWHERE: &str = "
 
 pub(super) const ADMIT: &str = "
     INSERT INTO jobs (batch, key, label, content, effect, output, columns, state, detail, due_at, output_hash,
-        content_hash, wanted_account, sender)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11, ?12, ?12)
+        content_hash, wanted_account, sender, scene)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11, ?12, ?12, ?13)
     ON CONFLICT (batch, key) DO NOTHING";
+/// The same where there is nothing that could be in conflict.
+pub(super) const ADMIT_NEW: &str = "
+    INSERT INTO jobs (batch, key, label, content, effect, output, columns, state, detail, due_at, output_hash,
+        content_hash, wanted_account, sender, scene)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11, ?12, ?12, ?13)";
 pub(super) const COUNT: &str = "
     INSERT INTO groups (batch, scene, sender, state, jobs, submissions) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     ON CONFLICT DO UPDATE SET jobs = jobs + excluded.jobs, submissions = submissions + excluded.submissions";
@@ -58,14 +65,20 @@ pub(super) const SPEND: &str = "
     INSERT INTO spending (batch, account, currency, micros, requests) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT DO UPDATE SET micros = micros + excluded.micros, requests = requests + excluded.requests";
 pub(super) const ROWS: &str = "SELECT ifnull(sum(jobs), 0) FROM groups";
-pub(super) const DROP_LOOK_UPS: &str = "DROP INDEX IF EXISTS jobs_output; DROP INDEX IF EXISTS jobs_content;";
-/// Room for the table of keys of a million rows, which is in the order of digests as well.
-pub(super) const MORE_ROOM: &str = "PRAGMA cache_size = -64000";
-pub(super) const USUAL_ROOM: &str = "PRAGMA cache_size = -16000; PRAGMA shrink_memory;";
-/// Word for word as the migration has them.
+pub(super) const HAS_ROWS: &str = "SELECT EXISTS (SELECT 1 FROM jobs WHERE batch = ?1)";
+/// Not within a transaction.
+pub(super) const SORT_ON_DISK: &str = "PRAGMA temp_store = FILE";
+pub(super) const SORT_IN_MEMORY: &str = "PRAGMA temp_store = MEMORY; PRAGMA shrink_memory;";
+pub(super) const DROP_LOOK_UPS: &str = "
+    DROP INDEX jobs_output; DROP INDEX jobs_content; DROP INDEX jobs_planned; DROP INDEX jobs_planned_of;";
+pub(super) const DROP_KEYS: &str = "DROP INDEX jobs_key";
+/// Word for word as the migrations have them.
 pub(super) const LOOK_UPS: &str = "
     CREATE INDEX IF NOT EXISTS jobs_output ON jobs (output_hash);
-    CREATE INDEX IF NOT EXISTS jobs_content ON jobs (content_hash);";
+    CREATE INDEX IF NOT EXISTS jobs_content ON jobs (content_hash);
+    CREATE INDEX IF NOT EXISTS jobs_planned ON jobs (batch, due_at, id) WHERE state = 1;
+    CREATE INDEX IF NOT EXISTS jobs_planned_of ON jobs (batch, scene, sender, due_at, id) WHERE state = 1;";
+pub(super) const KEYS: &str = "CREATE UNIQUE INDEX jobs_key ON jobs (batch, key)";
 pub(super) const WITHDRAW: &str = "
     DELETE FROM jobs WHERE id = ?1 AND batch = ?2 AND state = 1 AND submissions = 0 RETURNING scene, sender";
 
@@ -73,14 +86,18 @@ pub(super) const VERSION: &str = "SELECT version FROM jobs WHERE id = ?1";
 /// A step of a job that leaves its row as it was: columns that no step touches, and their indexes, are not written again.
 pub(super) const STEP_ON: &str = "
     UPDATE jobs SET state = ?3, detail = ?4, due_at = ?5, attempt = ?6, account = ?7, task = ?8, client_ref = ?9,
-        submissions = ?10, version = ?11, finished_at = ?12, sender = ?13
+        submissions = ?10, version = ?11, finished_at = ?12, sender = ?13, started_at = ?14
     WHERE id = ?1 AND version = ?2";
 pub(super) const CHANGE: &str = "
     UPDATE jobs SET state = ?3, detail = ?4, due_at = ?5, attempt = ?6, account = ?7, task = ?8, client_ref = ?9,
-        submissions = ?10, version = ?11, finished_at = ?12, sender = ?13, content = ?14, effect = ?15, output = ?16,
-        output_hash = ?17, content_hash = ?18, wanted_account = ?19
+        submissions = ?10, version = ?11, finished_at = ?12, sender = ?13, started_at = ?14, content = ?15, effect = ?16,
+        output = ?17, output_hash = ?18, content_hash = ?19, wanted_account = ?20, scene = ?21
     WHERE id = ?1 AND version = ?2";
 pub(super) const APPEND: &str = "INSERT INTO events (job, at, name, data) VALUES (?1, ?2, ?3, ?4)";
+/// Events that are appended by one statement.
+pub(super) const MANY: usize = 32;
+pub(super) static APPEND_MANY: LazyLock<String> =
+    LazyLock::new(|| format!("INSERT INTO events (job, at, name, data) VALUES {}", ["(?, ?, ?, ?)"; MANY].join(", ")));
 pub(super) const TOOK: &str = "INSERT INTO durations (account, took_ms) VALUES (?1, ?2)";
 pub(super) const FORGET_OLD: &str = "DELETE FROM durations WHERE seq <= (SELECT max(seq) FROM durations) - 2000";
 pub(super) const RECENT: &str = "SELECT took_ms FROM durations WHERE account = ?1 ORDER BY seq DESC LIMIT ?2";
@@ -100,15 +117,15 @@ pub(super) const PLANNED_NEXT_OF: &str = "
 pub(super) const READY_DUE: &str = "
     SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
         wanted_account
-    FROM jobs INDEXED BY jobs_ready WHERE state = 5 AND due_at <= ?1 ORDER BY attempt ->> 'started_at', id";
+    FROM jobs INDEXED BY jobs_ready WHERE state = 5 AND due_at <= ?1 ORDER BY started_at, id";
 pub(super) const READY_NEXT: &str = "
     SELECT id, due_at FROM jobs INDEXED BY jobs_ready_due WHERE state = 5 AND due_at > ?1 ORDER BY due_at LIMIT ?2";
 pub(super) const OPEN_BEFORE: &str = "
     SELECT id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version, finished_at,
         wanted_account
     FROM jobs INDEXED BY jobs_open
-    WHERE state > 1 AND state <> 6 AND state <> 7 AND account = ?1 AND attempt ->> 'started_at' < ?2
-    ORDER BY attempt ->> 'started_at', id LIMIT ?3";
+    WHERE state > 1 AND state <> 6 AND state <> 7 AND account = ?1 AND started_at < ?2
+    ORDER BY started_at, id LIMIT ?3";
 pub(super) const OPEN_GROUPS: &str = "
     SELECT batch, scene, NULL, state, count(*), sum(submissions) FROM jobs INDEXED BY jobs_open
     WHERE state > 1 AND state <> 6 AND state <> 7 AND account = ?1 GROUP BY batch, scene, state";
@@ -160,7 +177,7 @@ pub(super) const LAST_RUN: &str = "
 
 pub(super) const RECENT_TASK: &str = "
     SELECT attempt FROM jobs WHERE account = ?1 AND task IS NOT NULL AND state IN (4, 5, 6)
-    AND attempt ->> 'started_at' > ?2 AND attempt ->> 'started_at' < ?3 ORDER BY id DESC LIMIT 1";
+    AND started_at > ?2 AND started_at < ?3 ORDER BY id DESC LIMIT 1";
 /// What happened to rows that were called so at some time: by task, external id or request.
 pub(super) const ONCE_CALLED: &str = "
     SELECT DISTINCT job FROM events

@@ -115,37 +115,120 @@ async fn history_is_protected_as_before_once_a_batch_was_taken_out() {
     assert!(raw.execute_batch("DELETE FROM events").is_err());
 }
 
+/// The whole schema of a ledger, as anybody finds it who opens it.
+fn schema(path: &Path) -> Vec<String> {
+    let raw = Connection::open(path).unwrap();
+    let ours = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY name";
+    let mut statement = raw.prepare(ours).unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+fn rows(names: std::ops::Range<u32>) -> Vec<NewJob> {
+    names.map(|number| contract::row(&format!("r{number}"))).collect()
+}
+
 #[tokio::test]
-async fn look_up_tables_that_were_left_out_for_many_rows_are_made_again_whatever_comes_between() {
+async fn many_rows_are_there_together_and_the_ledger_is_the_same_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("nightreel.db");
-    let schema = || -> Vec<String> {
-        let raw = Connection::open(&path).unwrap();
-        let ours = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY name";
-        let mut statement = raw.prepare(ours).unwrap();
-        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
-    };
     let store = SqliteStore::open(&path, contract::at(0)).unwrap();
-    let (whole, batch) = (schema(), contract::filled(&store, "m", 2).await);
-    let owner = async |store: &SqliteStore| {
-        let asks = vec![(None, RowKey::of_id("r1"), contract::row("r1").output)];
-        store.output_owners("/videos".into(), asks).await.unwrap()[0].as_ref().map(|owner| owner.label.clone())
-    };
-    store.expect_rows(10).await.unwrap();
-    assert_eq!(schema(), whole, "a few rows are not worth it");
-    store.expect_rows(1_000_000).await.unwrap();
-    assert_eq!(whole.len() - schema().len(), 2);
-    assert_eq!(store.admit(batch.id, vec![contract::row("r2")], contract::at(1)).await.unwrap(), 1);
-    assert_eq!(owner(&store).await.as_deref(), Some("r1"));
+    let whole = schema(&path);
+    let reader = SqliteStore::open_to_read(&path).unwrap().unwrap();
+    let seen = async || reader.tally(None).await.unwrap().rows;
+    // Into an empty batch, and into one that has rows, two of which are admitted again.
+    for (batch, named, added) in [("m", 0..50, 50), ("m", 48..90, 40), ("n", 0..60, 60)] {
+        let batch = contract::filled(&store, batch, 0).await;
+        let before = seen().await;
+        store.expect_rows(batch.id, 1_000_000).await.unwrap();
+        assert_eq!(store.admit(batch.id, rows(named), contract::at(1)).await.unwrap(), added);
+        assert_eq!((seen().await, schema(&path)), (before, whole.clone()));
+        let of_the_last = vec![(None, RowKey::of_id("x"), contract::row("r49").output)];
+        assert!(store.output_owners("/videos".into(), of_the_last).await.unwrap()[0].is_some());
+        store.all_admitted().await.unwrap();
+        assert_eq!((seen().await, schema(&path)), (before + added, whole.clone()));
+    }
+    // A few are not worth it.
+    let batch = contract::filled(&store, "few", 0).await;
+    store.expect_rows(batch.id, 10).await.unwrap();
+    store.admit(batch.id, rows(0..3), contract::at(1)).await.unwrap();
+    assert_eq!(seen().await, 153);
     store.all_admitted().await.unwrap();
-    assert_eq!(schema(), whole);
-    // The same where the process ended before it came so far.
-    store.expect_rows(1_000_000).await.unwrap();
-    drop(store);
+    let groups: u64 = store.groups(None).await.unwrap().iter().map(|group| group.jobs).sum();
+    assert_eq!(groups, 153);
+}
+
+#[tokio::test]
+async fn whatever_else_is_asked_while_many_rows_are_admitted_commits_them_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nightreel.db");
     let store = SqliteStore::open(&path, contract::at(0)).unwrap();
-    assert_eq!(schema(), whole);
-    assert_eq!(owner(&store).await.as_deref(), Some("r1"));
-    assert_eq!(store.tally(None).await.unwrap().planned, 3);
+    let whole = schema(&path);
+    let reader = SqliteStore::open_to_read(&path).unwrap().unwrap();
+    let begun = async |batch: &str| {
+        let batch = contract::filled(&store, batch, 0).await;
+        store.expect_rows(batch.id, 1_000_000).await.unwrap();
+        store.admit(batch.id, rows(0..3), contract::at(1)).await.unwrap();
+        batch.id
+    };
+    begun("changed").await;
+    let job = store.job(JobId(1)).await.unwrap().unwrap();
+    store.commit(Change::of(&job, contract::started(&job), contract::at(2)).unwrap()).await.unwrap();
+    assert_eq!((reader.tally(None).await.unwrap().rows, schema(&path)), (3, whole.clone()));
+    let batch = begun("taken").await;
+    let wanted = Wanted { account: contract::account(), batch: Some(batch), closed: Vec::new() };
+    assert_eq!(store.take_planned(wanted, contract::at(3), 9).await.unwrap().jobs.len(), 3);
+    assert_eq!((reader.tally(None).await.unwrap().rows, schema(&path)), (6, whole.clone()));
+    // Rows that come after it are admitted as ever.
+    store.admit(batch, rows(3..5), contract::at(1)).await.unwrap();
+    store.all_admitted().await.unwrap();
+    begun("closed").await;
+    store.close().await.unwrap();
+    assert_eq!((reader.tally(None).await.unwrap().rows, schema(&path)), (11, whole));
+}
+
+#[tokio::test]
+async fn a_row_that_is_admitted_twice_among_many_leaves_none_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nightreel.db");
+    let store = SqliteStore::open(&path, contract::at(0)).unwrap();
+    let (whole, batch) = (schema(&path), contract::filled(&store, "m", 0).await);
+    store.expect_rows(batch.id, 1_000_000).await.unwrap();
+    store.admit(batch.id, rows(0..3), contract::at(1)).await.unwrap();
+    store.admit(batch.id, rows(2..4), contract::at(1)).await.unwrap();
+    let refused = store.all_admitted().await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Engine(why) if why.to_string().contains("twice")), "{refused:?}");
+    assert_eq!((store.tally(None).await.unwrap().rows, schema(&path)), (0, whole));
+    // And it goes on.
+    store.all_admitted().await.unwrap();
+    assert_eq!(store.admit(batch.id, rows(0..3), contract::at(1)).await.unwrap(), 3);
+    assert_eq!(store.tally(None).await.unwrap().rows, 3);
+}
+
+#[tokio::test]
+async fn a_change_that_the_engine_refuses_fails_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nightreel.db");
+    let store = Arc::new(SqliteStore::open(&path, contract::at(0)).unwrap());
+    contract::filled(store.as_ref(), "m", 40).await;
+    let raw = Connection::open(&path).unwrap();
+    raw.execute_batch(
+        "CREATE TRIGGER broken BEFORE INSERT ON events WHEN NEW.job IN (7, 31) BEGIN SELECT RAISE(ABORT, 'broken'); END",
+    )
+    .unwrap();
+    let jobs = store.jobs(Filter::default(), JobId(0), 100).await.unwrap();
+    let commit = |job: &Job| store.commit(Change::of(job, contract::started(job), contract::at(1)).unwrap());
+    let done = futures::future::join_all(jobs.iter().map(commit)).await;
+    let failed: Vec<i64> = jobs.iter().zip(&done).filter(|(_, done)| done.is_err()).map(|(job, _)| job.id.0).collect();
+    assert_eq!(failed, [7, 31]);
+    let tally = store.tally(None).await.unwrap();
+    assert_eq!((tally.submitting, tally.planned, tally.submissions), (38, 2, 38));
+    let events: i64 = raw.query_row("SELECT count(*) FROM events", [], |row| row.get(0)).unwrap();
+    assert_eq!(events, 38);
+    assert_eq!(store.spent(None).await.unwrap().iter().map(|spent| spent.requests).sum::<u64>(), 38);
+    // A job that was changed meanwhile is told so, and the others are changed.
+    let all = store.jobs(Filter::default(), JobId(0), 100).await.unwrap();
+    assert!(matches!(commit(&jobs[0]).await, Err(StoreError::Conflict { .. })));
+    assert_eq!(store.jobs(Filter::default(), JobId(0), 100).await.unwrap(), all);
 }
 
 #[tokio::test]
@@ -237,7 +320,7 @@ async fn a_ledger_of_the_first_format_is_brought_up_to_date_and_goes_on() {
     old.pragma_update(None, "application_id", 0x6e72_6c31).unwrap();
     old.pragma_update(None, "user_version", 1).unwrap();
     drop(old);
-    assert!(matches!(SqliteStore::open_to_read(&path), Err(OpenError::Older { found: 1, known: 3, .. })));
+    assert!(matches!(SqliteStore::open_to_read(&path), Err(OpenError::Older { found: 1, known: 4, .. })));
     let store = SqliteStore::open(&path, contract::at(0)).unwrap();
     let tally = store.tally(None).await.unwrap();
     assert_eq!((tally.planned, tally.waiting, tally.done, tally.submissions), (1, 1, 1, 2));
@@ -258,12 +341,6 @@ async fn a_ledger_of_the_first_format_is_brought_up_to_date_and_goes_on() {
     // It is the same as one that was made today, and refuses what that one refuses.
     let new = folder.path().join("new.db");
     drop(SqliteStore::open(&new, contract::at(0)).unwrap());
-    let schema = |path: &Path| -> Vec<String> {
-        let raw = Connection::open(path).unwrap();
-        let ours = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY name";
-        let mut statement = raw.prepare(ours).unwrap();
-        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
-    };
     assert_eq!(schema(&path), schema(&new));
     let raw = Connection::open(&path).unwrap();
     for state in [2, 3, 4, 5, 6, 8, 9] {
@@ -271,12 +348,16 @@ async fn a_ledger_of_the_first_format_is_brought_up_to_date_and_goes_on() {
         assert!(raw.execute_batch(&without_attempt).is_err(), "{state}");
     }
     raw.execute_batch("BEGIN; UPDATE jobs SET attempt = NULL, state = 7 WHERE id = 1; ROLLBACK").unwrap();
+    let read_as_written =
+        "SELECT group_concat(scene || ' ' || ifnull(started_at, '-')) FROM jobs WHERE id < 4 ORDER BY id";
+    let read: String = raw.query_row(read_as_written, [], |row| row.get(0)).unwrap();
+    assert!(read.starts_with("squish 1795549440945,hug_pro 1795549441956,squish "), "{read}");
     let whole: String = raw.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(whole, "ok");
     // No list of values is left that a table would be made for with each step.
     let plan = format!("EXPLAIN {}", sql::STEP_ON);
     let mut explained = raw.prepare(&plan).unwrap();
-    let nothing = rusqlite::params_from_iter(std::iter::repeat_n(None::<i64>, 13));
+    let nothing = rusqlite::params_from_iter(std::iter::repeat_n(None::<i64>, 14));
     let steps = explained.query_map(nothing, |row| row.get::<_, String>(1)).unwrap();
     assert!(steps.map(Result::unwrap).all(|step| step != "OpenEphemeral"));
 }
@@ -292,7 +373,8 @@ fn released_migrations_are_never_edited() {
         [
             "0001_ledger 395e92232c5d4bf0",
             "0002_accounts_and_money c57e30e52e400555",
-            "0003_conditions f59118a22494a16d"
+            "0003_conditions f59118a22494a16d",
+            "0004_read_as_written 7328589df9d2d2da"
         ]
     );
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Statement, ToSql, params};
 
 use crate::domain::{AccountName, BatchId, BatchName, JobId, State, StateCode, TaskId};
 use crate::store::{Account, Batch, Change, NewJob, RunEnd, StoreError};
 
+use super::bulk::{Bulk, Keys};
 use super::engine::{Engine, failed};
 use super::rows::{self, json, look_up, millis, output_hash};
 use super::sql;
@@ -55,7 +56,8 @@ pub(super) fn admit(engine: &mut Engine, batch: BatchId, rows: &[Row], at: Times
     let mut added = 0;
     let mut groups: BTreeMap<(&str, Option<&AccountName>), i64> = BTreeMap::new();
     {
-        let mut statement = engine.conn.prepare_cached(sql::ADMIT).map_err(failed)?;
+        let admit = if matches!(engine.bulk, Bulk::On(Keys::Sorted)) { sql::ADMIT_NEW } else { sql::ADMIT };
+        let mut statement = engine.conn.prepare_cached(admit).map_err(failed)?;
         for Row { job, effect, output_hash } in rows {
             let values = params![
                 batch.0,
@@ -70,6 +72,7 @@ pub(super) fn admit(engine: &mut Engine, batch: BatchId, rows: &[Row], at: Times
                 output_hash,
                 look_up(&job.content),
                 job.account.as_ref().map(AccountName::as_str),
+                job.effect.scene,
             ];
             if statement.execute(values).map_err(failed)? > 0 {
                 added += 1;
@@ -134,30 +137,71 @@ impl Written {
     }
 }
 
-/// Commits a change. A refusal is given back having written nothing; where the engine fails, what was begun has to be undone.
-pub(super) fn commit(engine: &mut Engine, written: &Written) -> Result<Result<(), StoreError>, StoreError> {
-    let change = &written.change;
-    let job = &change.job;
+/// Commits changes. One that is refused is told so, having written nothing; where the engine fails, all that was begun has to
+/// be undone.
+pub(super) fn commit<'a>(
+    engine: &mut Engine,
+    changes: impl Iterator<Item = &'a Written>,
+) -> Result<Vec<Result<(), StoreError>>, StoreError> {
     if engine.read_only {
-        return Ok(Err(StoreError::ReadOnly));
+        return Ok(changes.map(|_| Err(StoreError::ReadOnly)).collect());
     }
-    if update(engine, written)? == 0 {
-        return refusal(engine, job.id).map(Err);
+    let mut events = Vec::new();
+    let mut each = Vec::new();
+    let mut step_on = engine.conn.prepare_cached(sql::STEP_ON).map_err(failed)?;
+    for written in changes {
+        let change = &written.change;
+        if update(&engine.conn, &mut step_on, written)? == 0 {
+            each.push(Err(refusal(&engine.conn, change.job.id)?));
+            continue;
+        }
+        engine.counts.change(change);
+        events.push(written);
+        if change.job.state != State::Submitting {
+            // The submitter keeps what it is submitting.
+            engine.freed.push(change.job.id.0);
+        }
+        each.push(Ok(()));
     }
-    engine.counts.change(change);
-    let values = params![job.id.0, millis(change.at), change.event.name(), written.event];
-    engine.conn.prepare_cached(sql::APPEND).and_then(|mut append| append.execute(values)).map_err(failed)?;
-    engine.count_event();
-    if job.state != State::Submitting {
-        // The submitter keeps what it is submitting.
-        engine.freed.push(job.id.0);
+    drop(step_on);
+    append(&engine.conn, &events)?;
+    engine.count_events(events.len());
+    Ok(each)
+}
+
+/// Writes events, many with one statement.
+fn append(conn: &Connection, events: &[&Written]) -> Result<(), StoreError> {
+    let (many, few) = events.as_chunks::<{ sql::MANY }>();
+    if !many.is_empty() {
+        let mut append = conn.prepare_cached(&sql::APPEND_MANY).map_err(failed)?;
+        for events in many {
+            for (number, written) in events.iter().enumerate() {
+                bind_event(&mut append, number, written).map_err(failed)?;
+            }
+            append.raw_execute().map_err(failed)?;
+        }
     }
-    Ok(Ok(()))
+    let mut append = conn.prepare_cached(sql::APPEND).map_err(failed)?;
+    for written in few {
+        bind_event(&mut append, 0, written).map_err(failed)?;
+        append.raw_execute().map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Makes an event the row of this number, from 0, in a statement that appends some.
+fn bind_event(append: &mut Statement<'_>, number: usize, written: &Written) -> rusqlite::Result<()> {
+    let Change { job, event, at, .. } = &written.change;
+    let first = number * 4 + 1;
+    append.raw_bind_parameter(first, job.id.0)?;
+    append.raw_bind_parameter(first + 1, millis(*at))?;
+    append.raw_bind_parameter(first + 2, event.name())?;
+    append.raw_bind_parameter(first + 3, &written.event)
 }
 
 /// Why a job was not there to be changed.
-fn refusal(engine: &Engine, job: JobId) -> Result<StoreError, StoreError> {
-    let mut standing = engine.conn.prepare_cached(sql::VERSION).map_err(failed)?;
+fn refusal(conn: &Connection, job: JobId) -> Result<StoreError, StoreError> {
+    let mut standing = conn.prepare_cached(sql::VERSION).map_err(failed)?;
     let found: Option<i64> = standing.query_row([job.0], |row| row.get(0)).optional().map_err(failed)?;
     Ok(match found {
         Some(_) => StoreError::Conflict { job },
@@ -165,7 +209,8 @@ fn refusal(engine: &Engine, job: JobId) -> Result<StoreError, StoreError> {
     })
 }
 
-fn update(engine: &Engine, written: &Written) -> Result<usize, StoreError> {
+/// Changes a job's row, by `step_on` where the step leaves alone what came from the manifest; the number of rows changed.
+fn update(conn: &Connection, step_on: &mut Statement<'_>, written: &Written) -> Result<usize, StoreError> {
     let Written { change, detail, attempt: attempt_text, row, .. } = written;
     let (job, before) = (&change.job, &change.before);
     let attempt = job.attempt.as_ref();
@@ -186,11 +231,9 @@ fn update(engine: &Engine, written: &Written) -> Result<usize, StoreError> {
         job.version.cast_signed(),
         job.finished_at.map(millis),
         job.sender().map(AccountName::as_str),
+        attempt.map(|attempt| millis(attempt.started_at)),
     ];
-    let Some(effect) = row else {
-        let mut statement = engine.conn.prepare_cached(sql::STEP_ON).map_err(failed)?;
-        return statement.execute(step).map_err(failed);
-    };
+    let Some(effect) = row else { return step_on.execute(step).map_err(failed) };
     let of_row = params![
         job.content.as_bytes(),
         effect,
@@ -198,9 +241,10 @@ fn update(engine: &Engine, written: &Written) -> Result<usize, StoreError> {
         output_hash(&job.output),
         look_up(&job.content),
         job.account.as_ref().map(AccountName::as_str),
+        job.effect.scene,
     ];
     let values: Vec<&dyn ToSql> = step.iter().chain(of_row).copied().collect();
-    let mut statement = engine.conn.prepare_cached(sql::CHANGE).map_err(failed)?;
+    let mut statement = conn.prepare_cached(sql::CHANGE).map_err(failed)?;
     statement.execute(values.as_slice()).map_err(failed)
 }
 

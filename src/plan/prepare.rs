@@ -89,6 +89,9 @@ impl Preparer {
             })
             .collect();
         let paths: Vec<PathBuf> = paths.into_iter().filter(|path| !self.inspector.knows(path)).collect();
+        if paths.is_empty() {
+            return;
+        }
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         std::thread::scope(|scope| {
             for share in paths.chunks(paths.len().div_ceil(cores).max(1)) {

@@ -1,10 +1,10 @@
-//! Many rows at once. Tables that rows are found by are in the order of digests, or have a place for each row: each row that is
-//! admitted changes a page of each, and once they are larger than what is held in memory, most of those pages have to be
-//! fetched and written for it, again in each transaction. Where a ledger grows to twice its size or more, it is much less work
-//! to make them anew at the end, sorted.
+//! Many rows at once. The tables that rows are found by, by key, output name and content, are in the order of digests: each row
+//! that is admitted changes a page of each, anywhere, and once they are larger than what is held in memory, most of those pages
+//! have to be fetched and written for it, again in each transaction. Where a ledger grows to twice its size or more, it is much
+//! less work to make them anew at the end, sorted.
 //!
 //! All of it is one transaction: who reads the ledger meanwhile, and who opens it after the process was killed, finds it as it was
-//! before. Whatever else changes the ledger ends it first, and so does what needs a table that was left out.
+//! before. Whatever else changes the ledger ends it first.
 
 use rusqlite::ErrorCode;
 

@@ -46,10 +46,10 @@ enum How {
     Step,
     /// The same, and it only admits rows.
     Admit,
-    /// It only looks at jobs, by whatever tables there are: there is nothing to undo, and what was counted may wait.
+    /// It only looks at what there is, with the counts as they are.
+    Count,
+    /// It only looks at jobs: there is nothing to undo, and what was counted may wait.
     Look,
-    /// The same, by tables that have to be there.
-    Take,
 }
 
 /// What the thread works with.
@@ -119,20 +119,20 @@ impl Mailbox {
         self.work(How::Admit, work).await
     }
 
+    /// The same for what only looks, and wants the counts as they are.
+    pub(super) async fn count<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Engine) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.work(How::Count, work).await
+    }
+
     /// The same for what only looks at jobs and is counted nowhere.
     pub(super) async fn look<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Engine) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.work(How::Look, work).await
-    }
-
-    /// The same for what takes jobs.
-    pub(super) async fn take<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Engine) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.work(How::Take, work).await
     }
 
     /// Has a change made; the answer comes after the commit.
@@ -150,8 +150,8 @@ impl Mailbox {
         let (sender, answer) = oneshot::channel();
         let work: Work = Box::new(move |engine| {
             let done = match how {
-                How::Look | How::Take => engine.look(work),
-                How::Step => engine.settled_step(work),
+                How::Look => engine.look(work),
+                How::Step | How::Count => engine.settled_step(work),
                 How::Admit => engine.step(work),
             };
             // A caller that is gone needs no answer.
@@ -218,7 +218,7 @@ impl Engine {
                     answers.push(committed);
                 }
                 Request::Work(how, work) => {
-                    admits &= matches!(how, How::Admit | How::Look);
+                    admits &= how != How::Step;
                     works.push(work);
                 }
             }

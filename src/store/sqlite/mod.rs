@@ -91,7 +91,7 @@ impl Store for SqliteStore {
     }
 
     fn batches(&self) -> BoxFuture<'_, Result<Vec<Batch>, StoreError>> {
-        self.mailbox.ask(read::batches).boxed()
+        self.mailbox.count(read::batches).boxed()
     }
 
     fn open_account(&self, account: Account) -> BoxFuture<'_, Result<Account, StoreError>> {
@@ -99,7 +99,7 @@ impl Store for SqliteStore {
     }
 
     fn accounts(&self) -> BoxFuture<'_, Result<Vec<Account>, StoreError>> {
-        self.mailbox.ask(read::accounts).boxed()
+        self.mailbox.count(read::accounts).boxed()
     }
 
     fn known(&self, batch: BatchId, keys: Vec<RowKey>) -> BoxFuture<'_, Result<Vec<Option<Known>>, StoreError>> {
@@ -139,7 +139,7 @@ impl Store for SqliteStore {
     }
 
     fn take_planned(&self, wanted: Wanted, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<Due, StoreError>> {
-        self.mailbox.take(move |engine| planned::take(engine, &wanted, now, limit)).boxed()
+        self.mailbox.look(move |engine| planned::take(engine, &wanted, now, limit)).boxed()
     }
 
     fn take_due(
@@ -149,11 +149,11 @@ impl Store for SqliteStore {
         now: Timestamp,
         limit: usize,
     ) -> BoxFuture<'_, Result<Due, StoreError>> {
-        self.mailbox.take(move |engine| read::take_due(engine, state, &account, now, limit)).boxed()
+        self.mailbox.look(move |engine| read::take_due(engine, state, &account, now, limit)).boxed()
     }
 
     fn take_ready(&self, now: Timestamp, limit: usize) -> BoxFuture<'_, Result<Due, StoreError>> {
-        self.mailbox.take(move |engine| read::take_ready(engine, now, limit)).boxed()
+        self.mailbox.look(move |engine| read::take_ready(engine, now, limit)).boxed()
     }
 
     fn release(&self, job: JobId) {
@@ -169,31 +169,31 @@ impl Store for SqliteStore {
     }
 
     fn newest(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Job>, StoreError>> {
-        self.mailbox.ask(move |engine| read::newest(engine, limit)).boxed()
+        self.mailbox.count(move |engine| read::newest(engine, limit)).boxed()
     }
 
     fn tally(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Tally, StoreError>> {
-        self.mailbox.ask(move |engine| read::tally(engine, batch)).boxed()
+        self.mailbox.count(move |engine| read::tally(engine, batch)).boxed()
     }
 
     fn open_of(&self, account: AccountName) -> BoxFuture<'_, Result<Tally, StoreError>> {
-        self.mailbox.ask(move |engine| read::open_of(engine, &account)).boxed()
+        self.mailbox.count(move |engine| read::open_of(engine, &account)).boxed()
     }
 
     fn left(&self, accounts: Vec<AccountName>, batch: Option<BatchId>) -> BoxFuture<'_, Result<Left, StoreError>> {
-        self.mailbox.ask(move |engine| read::left(engine, &accounts, batch)).boxed()
+        self.mailbox.count(move |engine| read::left(engine, &accounts, batch)).boxed()
     }
 
     fn groups(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Vec<Group>, StoreError>> {
-        self.mailbox.ask(move |engine| read::groups(engine, batch)).boxed()
+        self.mailbox.count(move |engine| read::groups(engine, batch)).boxed()
     }
 
     fn open_groups(&self, account: AccountName) -> BoxFuture<'_, Result<Vec<Group>, StoreError>> {
-        self.mailbox.ask(move |engine| read::open_groups(engine, &account)).boxed()
+        self.mailbox.count(move |engine| read::open_groups(engine, &account)).boxed()
     }
 
     fn spent(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Vec<Spent>, StoreError>> {
-        self.mailbox.ask(move |engine| read::spent(engine, batch)).boxed()
+        self.mailbox.count(move |engine| read::spent(engine, batch)).boxed()
     }
 
     fn open_before(
@@ -214,7 +214,7 @@ impl Store for SqliteStore {
     }
 
     fn once_called(&self, name: String, limit: usize) -> BoxFuture<'_, Result<Vec<JobId>, StoreError>> {
-        self.mailbox.ask(move |engine| read::once_called(engine, &name, limit)).boxed()
+        self.mailbox.count(move |engine| read::once_called(engine, &name, limit)).boxed()
     }
 
     fn ended(&self) -> BoxFuture<'_, Result<Vec<Ended>, StoreError>> {
@@ -226,7 +226,7 @@ impl Store for SqliteStore {
     }
 
     fn recent_durations(&self, account: AccountName, limit: usize) -> BoxFuture<'_, Result<Vec<Duration>, StoreError>> {
-        self.mailbox.ask(move |engine| read::recent_durations(engine, &account, limit)).boxed()
+        self.mailbox.count(move |engine| read::recent_durations(engine, &account, limit)).boxed()
     }
 
     fn note_run(&self, ended: RunEnd) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -234,7 +234,7 @@ impl Store for SqliteStore {
     }
 
     fn last_run(&self, batch: Option<BatchId>) -> BoxFuture<'_, Result<Option<RunEnd>, StoreError>> {
-        self.mailbox.ask(move |engine| read::last_run(engine, batch)).boxed()
+        self.mailbox.count(move |engine| read::last_run(engine, batch)).boxed()
     }
 
     fn recent_task(
@@ -243,7 +243,7 @@ impl Store for SqliteStore {
         since: Timestamp,
         before: Timestamp,
     ) -> BoxFuture<'_, Result<Option<Attempt>, StoreError>> {
-        self.mailbox.ask(move |engine| read::recent_task(engine, &account, since, before)).boxed()
+        self.mailbox.count(move |engine| read::recent_task(engine, &account, since, before)).boxed()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -69,15 +69,12 @@ pub(super) const HAS_ROWS: &str = "SELECT EXISTS (SELECT 1 FROM jobs WHERE batch
 /// Not within a transaction.
 pub(super) const SORT_ON_DISK: &str = "PRAGMA temp_store = FILE";
 pub(super) const SORT_IN_MEMORY: &str = "PRAGMA temp_store = MEMORY; PRAGMA shrink_memory;";
-pub(super) const DROP_LOOK_UPS: &str = "
-    DROP INDEX jobs_output; DROP INDEX jobs_content; DROP INDEX jobs_planned; DROP INDEX jobs_planned_of;";
+pub(super) const DROP_LOOK_UPS: &str = "DROP INDEX jobs_output; DROP INDEX jobs_content;";
 pub(super) const DROP_KEYS: &str = "DROP INDEX jobs_key";
 /// Word for word as the migrations have them.
 pub(super) const LOOK_UPS: &str = "
     CREATE INDEX IF NOT EXISTS jobs_output ON jobs (output_hash);
-    CREATE INDEX IF NOT EXISTS jobs_content ON jobs (content_hash);
-    CREATE INDEX IF NOT EXISTS jobs_planned ON jobs (batch, due_at, id) WHERE state = 1;
-    CREATE INDEX IF NOT EXISTS jobs_planned_of ON jobs (batch, scene, sender, due_at, id) WHERE state = 1;";
+    CREATE INDEX IF NOT EXISTS jobs_content ON jobs (content_hash);";
 pub(super) const KEYS: &str = "CREATE UNIQUE INDEX jobs_key ON jobs (batch, key)";
 pub(super) const WITHDRAW: &str = "
     DELETE FROM jobs WHERE id = ?1 AND batch = ?2 AND state = 1 AND submissions = 0 RETURNING scene, sender";

@@ -142,6 +142,11 @@ async fn many_rows_are_there_together_and_the_ledger_is_the_same_afterwards() {
         store.expect_rows(batch.id, 1_000_000).await.unwrap();
         assert_eq!(store.admit(batch.id, rows(named), contract::at(1)).await.unwrap(), added);
         assert_eq!((seen().await, schema(&path)), (before, whole.clone()));
+        // Whoever only looks, as stages do all the time, sees them and leaves them alone.
+        assert_eq!(store.tally(None).await.unwrap().rows, before + added);
+        let due = store.take_due(StateCode::Waiting, contract::account(), contract::at(9), 5).await.unwrap();
+        assert!(due.jobs.is_empty() && store.take_ready(contract::at(9), 5).await.unwrap().jobs.is_empty());
+        assert_eq!((seen().await, schema(&path)), (before, whole.clone()));
         let of_the_last = vec![(None, RowKey::of_id("x"), contract::row("r49").output)];
         assert!(store.output_owners("/videos".into(), of_the_last).await.unwrap()[0].is_some());
         store.all_admitted().await.unwrap();
@@ -174,9 +179,9 @@ async fn whatever_else_is_asked_while_many_rows_are_admitted_commits_them_first(
     let job = store.job(JobId(1)).await.unwrap().unwrap();
     store.commit(Change::of(&job, contract::started(&job), contract::at(2)).unwrap()).await.unwrap();
     assert_eq!((reader.tally(None).await.unwrap().rows, schema(&path)), (3, whole.clone()));
-    let batch = begun("taken").await;
-    let wanted = Wanted { account: contract::account(), batch: Some(batch), closed: Vec::new() };
-    assert_eq!(store.take_planned(wanted, contract::at(3), 9).await.unwrap().jobs.len(), 3);
+    let batch = begun("noted").await;
+    let end = RunEnd { batch: Some(batch), at: contract::at(3), exit_code: 0, submitted: 0, notes: Vec::new() };
+    store.note_run(end).await.unwrap();
     assert_eq!((reader.tally(None).await.unwrap().rows, schema(&path)), (6, whole.clone()));
     // Rows that come after it are admitted as ever.
     store.admit(batch, rows(3..5), contract::at(1)).await.unwrap();

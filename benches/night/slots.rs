@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::rig::{self, Remote, measured};
 
 const LIMIT: usize = 5;
-const ROWS: usize = 100;
+/// Enough that what is lost while nothing is known of how long tasks take does not weigh much.
+const ROWS: usize = 240;
 
 pub(crate) fn run() {
     rig::head(&["remote", "probes", "slots used", "questions a task", "refused a task"]);

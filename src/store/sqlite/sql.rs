@@ -3,6 +3,7 @@
 //! Where a query repeats the condition of a partial index word for word, it does so to be allowed to use it.
 
 pub(super) const PRAGMAS: &str = "
+    PRAGMA trusted_schema = OFF;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
@@ -11,7 +12,8 @@ pub(super) const PRAGMAS: &str = "
     PRAGMA temp_store = MEMORY;
     PRAGMA wal_autocheckpoint = 2000;
     PRAGMA journal_size_limit = 16777216;";
-pub(super) const PRAGMAS_READ: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000; PRAGMA cache_size = -8000;";
+pub(super) const PRAGMAS_READ: &str =
+    "PRAGMA trusted_schema = OFF; PRAGMA query_only = ON; PRAGMA busy_timeout = 10000; PRAGMA cache_size = -8000;";
 pub(super) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 pub(super) const OPTIMIZE: &str = "PRAGMA optimize";
 
@@ -182,7 +184,7 @@ pub(super) const PRUNE_GROUPS: &str = "DELETE FROM groups WHERE batch = ?1";
 pub(super) const PRUNE_SPENDING: &str = "DELETE FROM spending WHERE batch = ?1";
 pub(super) const PRUNE_BATCH: &str = "DELETE FROM batches WHERE id = ?1";
 
-pub(super) const PRAGMAS_COPY: &str = "PRAGMA busy_timeout = 10000;";
+pub(super) const PRAGMAS_COPY: &str = "PRAGMA trusted_schema = OFF; PRAGMA busy_timeout = 10000;";
 pub(super) const COPY_INTO: &str = "VACUUM INTO ?1";
 pub(super) const COMPACT: &str = "VACUUM";
 pub(super) const CHECK: &str = "PRAGMA integrity_check(1)";

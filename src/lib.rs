@@ -31,6 +31,7 @@
 //! | 4 | `pipeline` `report` |
 //! | 5 | `config` `serve` |
 //! | 6 | `cli` |
+//! | 7 | `fuzzing`, for fuzzers and tests only |
 //!
 //! # Glossary
 //!
@@ -74,6 +75,9 @@ pub mod catalogue;
 pub mod cli;
 pub mod config;
 pub mod domain;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gateway;
 pub mod image;
 pub mod ledger;

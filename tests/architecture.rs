@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may use whom: lower levels only.
-const LEVELS: [&[&str]; 7] = [
+const LEVELS: [&[&str]; 8] = [
     &["domain"],
     &["pace"],
     &["manifest", "catalogue", "image", "store", "gateway", "sink", "notify", "simulator"],
@@ -13,6 +13,7 @@ const LEVELS: [&[&str]; 7] = [
     &["pipeline", "report"],
     &["serve", "config"],
     &["cli"],
+    &["fuzzing"],
 ];
 
 /// Which crate may appear where.

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod discreet;
 mod exit;
 mod failure;
 mod log;
@@ -27,6 +28,7 @@ use signals::Signals;
 /// Does what the command line says.
 #[must_use]
 pub fn run() -> ExitCode {
+    discreet::keep_to_itself();
     let parsed = args::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,

@@ -1,4 +1,5 @@
-//! Standard output and standard error: the only place that writes to them, but for logs and progress.
+//! Standard output and standard error: the only place that writes to them, but for logs and progress. What people read there
+//! has nothing in it that a terminal would obey, whatever names and words it was made of.
 
 use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
@@ -57,9 +58,40 @@ fn above<T>(print: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Prints to standard output. A reader that went away (`| head`) has seen enough.
+/// Prints to standard output: to a program as it is. A reader that went away (`| head`) has seen enough.
 pub(crate) fn out(text: &str) {
+    let text = if std::io::stdout().is_terminal() { harmless(text) } else { Cow::Borrowed(text) };
     drop(std::io::stdout().lock().write_all(text.as_bytes()));
+}
+
+/// `text` without what a terminal would obey, but for colours: names of files may hold anything.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(obeyed) {
+        plain.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let order = colour(rest);
+        if order == 0 {
+            plain.push(char::REPLACEMENT_CHARACTER);
+        } else {
+            plain.push_str(&rest[..order]);
+        }
+        rest = &rest[order.max(rest.chars().next().map_or(0, char::len_utf8))..];
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain)
+}
+
+/// How long the order to change colours is that `text` begins with.
+fn colour(text: &str) -> usize {
+    let Some(order) = text.strip_prefix("\u{1b}[") else { return 0 };
+    let digits = order.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(order.len());
+    if order[digits..].starts_with('m') { "\u{1b}[".len() + digits + 1 } else { 0 }
 }
 
 /// Prints sentences to standard output, broken at words where a terminal is too narrow for them.
@@ -79,7 +111,8 @@ pub(crate) fn json(value: &impl serde::Serialize) {
 
 /// Prints sentences to standard error, broken at words where a terminal is too narrow for them.
 pub(crate) fn err(text: &str) {
-    let text = if std::io::stderr().is_terminal() { wrapped(text, width()).into() } else { Cow::Borrowed(text) };
+    let text = harmless(text);
+    let text = if std::io::stderr().is_terminal() { wrapped(&text, width()).into() } else { text };
     above(|| drop(std::io::stderr().lock().write_all(text.as_bytes())));
 }
 
@@ -174,6 +207,16 @@ pub(crate) fn is_read_by_a_person() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_terminal_is_told_nothing_that_it_would_obey_but_for_colours() {
+        let plain = "two lines\n\tand \u{1b}[1;31mcolour\u{1b}[0m, é😀";
+        assert_eq!(harmless(plain), plain);
+        assert_eq!(
+            harmless("a\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}[1;31\u{9b}1A\r\u{8}\u{7f}b\u{1b}"),
+            "a\u{fffd}]0;owned\u{fffd}\u{fffd}[2J\u{fffd}[1;31\u{fffd}1A\u{fffd}\u{fffd}\u{fffd}b\u{fffd}"
+        );
+    }
 
     #[test]
     fn what_is_too_wide_is_broken_at_words_and_nothing_else_is_touched() {

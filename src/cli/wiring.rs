@@ -75,6 +75,8 @@ pub(super) struct Remotes {
     pub(super) simulators: Vec<Simulator>,
     /// Accounts of several that cannot be used, and why: the others go on.
     pub(super) unusable: Vec<(AccountName, Pause)>,
+    /// Accounts whose links may lead to private networks.
+    private: Vec<AccountName>,
 }
 
 impl Remotes {
@@ -88,7 +90,7 @@ impl Remotes {
 
 /// The remotes that the settings name; else the one that the ledger knows, when it knows just one.
 pub(super) async fn remotes(settings: &Settings, opened: &Opened) -> Result<Remotes, Failure> {
-    let mut remotes = Remotes { lanes: Vec::new(), simulators: Vec::new(), unusable: Vec::new() };
+    let mut remotes = Remotes { lanes: Vec::new(), simulators: Vec::new(), unusable: Vec::new(), private: Vec::new() };
     let mut failed = None;
     let known = opened.store.accounts().await?;
     for account in &settings.accounts {
@@ -116,6 +118,9 @@ pub(super) async fn remotes(settings: &Settings, opened: &Opened) -> Result<Remo
             Some(name) => name,
             None => account_name(place.preset, (!embedded).then_some(&built.base_url))?,
         };
+        if account.private_links {
+            remotes.private.push(name.clone());
+        }
         let base_url = if embedded { String::new() } else { built.base_url };
         let wanted = Account { name, gateway: place.preset.word().to_owned(), base_url, last_submit_at: None };
         is_where_it_was(&wanted, &known, opened.store.as_ref()).await?;
@@ -326,10 +331,15 @@ async fn embed(
     Ok(Simulator::start(wanted, clock.clone()).await?)
 }
 
+/// What fetches videos of these remotes.
+pub(super) fn downloader(opened: &Opened, settings: &Settings, remotes: &Remotes) -> Result<Downloader, Failure> {
+    let downloader = Downloader::new(opened.clock.clone(), Downloader::STALL_AFTER, settings.max_video)?;
+    Ok(downloader.allowing(remotes.private.clone()))
+}
+
 /// What a run works with.
-pub(super) fn parts(opened: &Opened, settings: &Settings) -> Result<Parts, Failure> {
-    let clock = opened.clock.clone();
-    let downloader = Downloader::new(clock, Downloader::STALL_AFTER, Downloader::MAX_BYTES)?;
+pub(super) fn parts(opened: &Opened, settings: &Settings, remotes: &Remotes) -> Result<Parts, Failure> {
+    let downloader = downloader(opened, settings, remotes)?;
     Ok(Parts {
         ledger: opened.ledger.clone(),
         trees: Arc::new(Trees::new(Arc::clone(&opened.store), trees::any(settings))),

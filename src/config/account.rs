@@ -45,6 +45,8 @@ pub struct AccountSettings {
     pub probe: bool,
     /// The shortest span between two questions about a task. Default: the preset's.
     pub min_poll: Option<Duration>,
+    /// Whether links to its videos may lead to private networks, also where its gateway is public. Default no.
+    pub private_links: bool,
     /// What becomes of rows that stay in doubt. Default hold.
     pub in_doubt: InDoubt,
     /// Its share of the rows that several accounts could send at the same moment. Default 1.
@@ -208,6 +210,7 @@ fn one(
         in_flight: find.count(Key::InFlight, 10_000)?.unwrap_or(AccountSettings::IN_FLIGHT),
         probe: find.truth(Key::Probe)?.unwrap_or(false),
         min_poll: find.span(Key::MinPoll)?,
+        private_links: find.truth(Key::PrivateLinks)?.unwrap_or(false),
         in_doubt: find.parse(Key::InDoubt, in_doubt, "hold or resend")?.unwrap_or_default(),
         weight: find.count(Key::Weight, 1000)?.and_then(|weight| u32::try_from(weight).ok()).unwrap_or(1),
         pool: find.text(Key::Pool).map(str::to_owned),

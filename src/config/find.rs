@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::layer::Layer;
 use super::setting::Key;
-use super::{ConfigError, parse_span};
+use super::{ConfigError, parse_size, parse_span};
 
 /// Layers over one another, in rising order.
 #[derive(Debug)]
@@ -40,6 +40,11 @@ impl<'a> Find<'a> {
     /// A span of time.
     pub(super) fn span(&self, key: Key) -> Result<Option<Duration>, ConfigError> {
         self.parse(key, parse_span, "a span such as 500ms, 60s, 2m or 24h")
+    }
+
+    /// A size in bytes.
+    pub(super) fn size(&self, key: Key) -> Result<Option<u64>, ConfigError> {
+        self.parse(key, parse_size, "a size such as 500MB or 1GiB")
     }
 
     /// A whole number from 1 to `most`.

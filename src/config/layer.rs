@@ -2,6 +2,8 @@
 //! for all sources alike.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
@@ -26,6 +28,8 @@ const OTHER_VARIABLES: [&str; 10] = [
     "NIGHTREEL_SUMMARY",
     "NIGHTREEL_EXIT_CODE",
 ];
+/// The largest file that is read, in bytes.
+const LARGEST: u64 = 1024 * 1024;
 /// Where prices of scenes stand.
 const SCENE_PRICES: &str = "prices.scenes.";
 /// The tables of accounts, and the name that each has.
@@ -85,8 +89,8 @@ pub enum LayerError {
 /// A value and where it stands.
 type Told = (String, String);
 
-/// One source of settings.
-#[derive(Debug, Default)]
+/// One source of settings. Its `Debug` shows no value: some are addresses that are secrets.
+#[derive(Default)]
 pub struct Layer {
     values: BTreeMap<Key, Told>,
     /// Prices of scenes, by scene.
@@ -128,8 +132,7 @@ impl Layer {
 
     /// From a TOML file.
     pub fn from_file(path: &Path) -> Result<Self, LayerError> {
-        let read = std::fs::read_to_string(path);
-        let text = read.map_err(|source| LayerError::Unreadable { path: path.to_path_buf(), source })?;
+        let text = read(path).map_err(|source| LayerError::Unreadable { path: path.to_path_buf(), source })?;
         let source = Source { path, text: &text };
         let not_toml = |error: toml::de::Error| LayerError::NotToml {
             path: path.to_path_buf(),
@@ -230,6 +233,22 @@ impl Layer {
     /// Where it begins, for an account's table.
     pub(super) fn origin(&self) -> &str {
         &self.origin
+    }
+}
+
+/// A file's text, which may be no longer than any configuration is.
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST {
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
+    }
+    Ok(text)
+}
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layer").field("keys", &self.values.keys()).finish_non_exhaustive()
     }
 }
 

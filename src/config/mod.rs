@@ -19,6 +19,7 @@ use crate::domain::{AccountName, Money};
 use crate::notify::Settings as NotifySettings;
 use crate::pace::Hours;
 use crate::pipeline::Caution;
+use crate::pipeline::download::Downloader;
 
 pub use account::AccountSettings;
 pub use dashboard::DashboardSettings;
@@ -151,6 +152,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// Parallel downloads. Default 4.
     pub downloads: usize,
+    /// The largest video that is taken, in bytes. Default 1 GiB.
+    pub max_video: u64,
     /// When scenes and accounts are paused. Default: 2 rows ahead of each scene, half of the tasks may fail.
     pub caution: Caution,
     /// The most that may be paid in all runs of a batch. Default: no such limit.
@@ -217,6 +220,7 @@ impl Settings {
             settle_after: kept(find.span(Key::SettleAfter), &mut unsettled).unwrap_or(Duration::from_secs(60)),
             deadline: kept(find.span(Key::Deadline), &mut unsettled).unwrap_or(Duration::from_hours(24)),
             downloads: kept(find.count(Key::Downloads, 1000), &mut unsettled).unwrap_or(4),
+            max_video: kept(find.size(Key::MaxVideo), &mut unsettled).unwrap_or(Downloader::MAX_BYTES),
             caution: Caution {
                 canary: kept(canary, &mut unsettled).unwrap_or(2),
                 most_failures: kept(most_failures, &mut unsettled).unwrap_or(Some(50)),
@@ -256,6 +260,24 @@ pub fn parse_span(text: &str) -> Option<Duration> {
     let span: SignedDuration = text.trim().parse().ok()?;
     let span = Duration::try_from(span).ok()?;
     (span <= Duration::from_secs(366 * 24 * 3600)).then_some(span)
+}
+
+/// A size as people write it, in bytes: `500MB`, `1GiB`, or a number; from 1 byte to 1 TiB.
+fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit: u64 = match text[digits..].trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        _ => return None,
+    };
+    let size = text[..digits].parse::<u64>().ok()?.checked_mul(unit)?;
+    (1..=1 << 40).contains(&size).then_some(size)
 }
 
 #[cfg(test)]

@@ -95,6 +95,12 @@ const GENERAL: [(&str, &[Line]); 8] = [
                 "Then a task is stuck: kept, asked for again by the next run, not paid again.",
             ),
             line(Key::Downloads, "4", "Parallel downloads."),
+            line(Key::MaxVideo, "\"1GiB\"", "The largest video that is taken."),
+            line(
+                Key::PrivateLinks,
+                "false",
+                "Links may lead to private networks, which else only those of a gateway that is there itself may.",
+            ),
         ],
     ),
     (
@@ -340,6 +346,7 @@ mod tests {
         assert_eq!((&all.out, &all.state, &all.name), (&nothing.out, &nothing.state, &nothing.name));
         assert_eq!((all.settle_after, all.deadline), (nothing.settle_after, nothing.deadline));
         assert_eq!((all.downloads, all.log_format), (nothing.downloads, nothing.log_format));
+        assert_eq!((all.max_video, other.private_links), (nothing.max_video, one.private_links));
         assert_eq!(format!("{:?}", all.caution), format!("{:?}", nothing.caution));
     }
 

@@ -1,6 +1,8 @@
 //! Layers over one another, and what is said of values that are wrong.
 
 use super::*;
+use crate::gateway::{Credentials, Overrides, Parameters, Preset, Region, Spec, build};
+use crate::pace::Clock;
 use crate::pipeline::InDoubt;
 
 fn file(text: &str) -> Result<Layer, LayerError> {
@@ -51,6 +53,9 @@ fn a_wrong_value_is_told_with_its_place_and_what_would_be_accepted() {
         ("[notify]\nkind = \"pigeon\"", "json, slack or ntfy"),
         ("[notify]\non = \"end,dawn\"", "end, pause and failures"),
         ("canary = -1", "0 to 1000"),
+        ("max_video = \"much\"", "1GiB"),
+        ("max_video = 0", "1GiB"),
+        ("private_links = \"perhaps\"", "true or false"),
         ("max_failures = \"all\"", "or off"),
         ("[prices.scenes]\nhug = \"free\"", "0.28"),
         ("[prices.scenes]\n\"hug/10/pro\" = 1", "scene/pro/10"),
@@ -151,4 +156,45 @@ fn what_is_wrong_with_an_account_is_told_at_its_table() {
     }
     let error = file("[[account]]\nname = \"a\"\nout = \"x\"\n").unwrap_err().to_string();
     assert!(error.contains("nightreel.toml:3: \"out\" is not for one account"), "{error}");
+}
+
+#[test]
+fn sizes_are_read_as_people_write_them() {
+    for (text, bytes) in [("1", 1), ("500MB", 500_000_000), ("1 GiB", 1 << 30), ("64mib", 64 << 20), ("7kb", 7000)] {
+        assert_eq!(parse_size(text), Some(bytes), "{text}");
+    }
+    for bad in ["", "0", "-1", "1.5GB", "GB", "1TB", "99999999999999999999", "1099511627777", "1 G"] {
+        assert_eq!(parse_size(bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn nothing_that_a_panic_could_print_shows_a_secret() {
+    let secret = "recognisable-5eed";
+    let text = format!("[notify]\nurl = \"http://h/{secret}\"\nping = \"http://h/{secret}\"\n");
+    let layers = [file(&text).unwrap(), variables(&[("NIGHTREEL_NOTIFY_URL", &format!("http://h/{secret}"))]).unwrap()];
+    let settings = Settings::settle(&layers).unwrap();
+    let credentials =
+        [Credentials::Key(secret.into()), Credentials::AccessKey { access: secret.into(), secret: secret.into() }];
+    let gateways = credentials.iter().flat_map(|credentials| {
+        let presets = Preset::ALL.into_iter();
+        presets.filter_map(|preset| {
+            let spec = Spec {
+                preset,
+                base_url: Some("http://127.0.0.1:9".to_owned()),
+                region: Region::default(),
+                credentials: credentials.clone(),
+                account_token: Some(secret.into()),
+                overrides: Overrides::default(),
+                parameters: Parameters::default(),
+                request_timeout: Duration::from_secs(1),
+            };
+            let shown = format!("{spec:?}");
+            build(spec, Clock::system()).ok().map(|built| format!("{shown} {:?} {}", built.gateway, built.base_url))
+        })
+    });
+    let gateways: Vec<String> = gateways.collect();
+    assert!(gateways.len() >= 7, "{}", gateways.len());
+    let shown = format!("{layers:?} {settings:#?} {credentials:?} {gateways:?}");
+    assert!(!shown.contains(secret), "{shown}");
 }

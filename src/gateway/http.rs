@@ -16,6 +16,9 @@ use secrecy::{ExposeSecret, SecretString};
 /// How long connecting may take: name, TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The longest link that is taken for one, in bytes: signed ones come to some two thousand.
+const LONGEST_LINK: usize = 16 * 1024;
+
 /// The shortest and the longest that a `Retry-After` is believed to mean.
 const RETRY_AFTER_RANGE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(1));
 
@@ -50,7 +53,8 @@ fn builder(base: &Url, request_timeout: Duration) -> ClientBuilder {
     ready_tls();
     let builder = Client::builder()
         .user_agent(concat!("nightreel/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_TIMEOUT.min(request_timeout))
+        // In half of a request's time at the most: whoever is still connecting when that is over has certainly sent nothing.
+        .connect_timeout(CONNECT_TIMEOUT.min(request_timeout / 2))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
@@ -85,6 +89,13 @@ pub(super) fn base_url(text: &str) -> Result<Url, String> {
         return refuse("it holds a query or a fragment");
     }
     Ok(url)
+}
+
+/// `text` as a link to a file, where it is an http(s) URL: as it will be asked for, so that neither control characters nor
+/// spaces nor quotes are left in it.
+pub(super) fn link(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok().filter(|_| text.len() <= LONGEST_LINK)?;
+    (matches!(url.scheme(), "http" | "https") && url.has_host()).then(|| url.into())
 }
 
 /// `url` without the slash at its end, so that a path can be appended.
@@ -151,7 +162,8 @@ fn chain(error: &dyn Error) -> String {
 
 /// Reads an answer's body, up to `limit` bytes; what is beyond is not read.
 pub(super) async fn read_limited(mut response: Response, limit: usize) -> Result<Vec<u8>, Broken> {
-    let mut body = Vec::new();
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    let mut body = Vec::with_capacity(announced.min(limit));
     // Once an answer began, the request was sent: a break is never `Unsent`.
     while let Some(chunk) = response.chunk().await.map_err(|error| Broken::Lost(chain(&error.without_url())))? {
         let room = limit - body.len();
@@ -196,6 +208,25 @@ mod tests {
         assert_eq!(asked("Tue, 24 Nov 2026 07:00:00 GMT"), Some(1));
         assert_eq!(asked("soon"), None);
         assert_eq!(asked("-5"), None);
+    }
+
+    #[test]
+    fn a_link_is_kept_as_it_will_be_asked_for() {
+        for (told, kept) in [
+            ("https://cdn.example/v.mp4?x=1&sig=a%2Fb", Some("https://cdn.example/v.mp4?x=1&sig=a%2Fb")),
+            ("http://h/a/../../../etc/passwd", Some("http://h/etc/passwd")),
+            ("http://h/a\0b c\u{1b}[2J\"<x>", Some("http://h/a%00b%20c%1B[2J%22%3Cx%3E")),
+            ("http://h/a\r\nHost: evil\r\n\r\n", Some("http://h/aHost:%20evil")),
+            ("file:///etc/passwd", None),
+            ("data:video/mp4;base64,AAAA", None),
+            ("//h/v.mp4", None),
+            ("http://", None),
+            ("no link", None),
+        ] {
+            assert_eq!(link(told).as_deref(), kept, "{told:?}");
+        }
+        assert_eq!(link(&format!("http://h/{}", "x".repeat(5_000))).map(|link| link.len()), Some(5_009));
+        assert_eq!(link(&format!("http://h/{}", "x".repeat(LONGEST_LINK))), None);
     }
 
     #[test]

@@ -8,7 +8,9 @@
 pub mod contract;
 pub mod fal;
 pub mod http;
+mod json;
 pub mod kling;
+pub mod place;
 mod preset;
 pub mod published;
 mod rest;

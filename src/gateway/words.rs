@@ -1,5 +1,5 @@
-//! A remote's words as they may be kept and shown: one short line without control characters, and never a secret, even
-//! where a server echoes it.
+//! A remote's words as they may be kept and shown: one short line without characters that do something, and never a secret,
+//! even where a server echoes it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,6 +9,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// The longest words that are kept, in characters.
 const LONGEST: usize = 200;
+
+/// The longest text that is looked at, in bytes: what is far beyond what is kept need not be copied.
+const LOOKED_AT: usize = 32 * 1024;
 
 /// What stands where a secret stood.
 const HIDDEN: &str = "[key]";
@@ -52,9 +55,11 @@ impl Wording {
 
     /// `text` as it may be kept.
     pub(super) fn of(&self, text: &str) -> String {
-        let shown = self.hide(text);
+        let shown = self.shown(text);
         let mut line = String::new();
-        for word in shown.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        for word in
+            shown.split(|c: char| c.is_whitespace() || c.is_control() || turns(c)).filter(|word| !word.is_empty())
+        {
             if !line.is_empty() {
                 line.push(' ');
             }
@@ -64,6 +69,21 @@ impl Wording {
             Some((cut, _)) => format!("{}…", &line[..cut]),
             None => line,
         }
+    }
+
+    /// The start of a long text with its secrets hidden. Half of one may stand where it was cut, and is left out with all that
+    /// could be one.
+    fn shown(&self, text: &str) -> String {
+        let start = text.floor_char_boundary(LOOKED_AT);
+        let mut shown = self.hide(&text[..start]);
+        if start < text.len() {
+            let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+            let secrets = changing.iter().chain(self.secrets.iter());
+            // A slash may be told as two characters.
+            let longest = secrets.map(|secret| secret.expose_secret().len() * 2).max().unwrap_or(0);
+            shown.truncate(shown.floor_char_boundary(shown.len().saturating_sub(longest)));
+        }
+        shown
     }
 
     /// Secrets are hidden before anything is shortened, or half of one would remain.
@@ -76,6 +96,11 @@ impl Wording {
             if escaped == secret { plain } else { plain.replace(&escaped, HIDDEN) }
         })
     }
+}
+
+/// Whether a character changes the direction in which others are written: words could be made to read as what they are not.
+const fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl fmt::Debug for Wording {
@@ -92,6 +117,7 @@ mod tests {
     fn words_are_one_short_line() {
         let wording = Wording::new(None);
         assert_eq!(wording.of(" a\r\n\tb \u{1b}[31mc\u{0} "), "a b [31mc");
+        assert_eq!(wording.of("paid \u{202e}ecivt\u{2066} no\u{9b}2Jw"), "paid ecivt no 2Jw");
         assert_eq!(wording.of(&"é".repeat(300)).chars().count(), LONGEST + 1);
     }
 
@@ -101,6 +127,18 @@ mod tests {
         let wording = Wording::new(Some(SecretString::from(key)));
         let words = wording.of(&format!("{} {key} then {}", "x".repeat(LONGEST - 6), key.replace('/', "\\/")));
         assert!(!words.contains("sk-t"), "{words}");
+    }
+
+    #[test]
+    fn of_a_long_text_the_start_is_kept_and_no_half_of_a_key() {
+        let key = "sk-taint/0123456789";
+        let wording = Wording::new(Some(SecretString::from(key)));
+        for before in LOOKED_AT - 3 * key.len()..LOOKED_AT {
+            // So little else that the end of what is looked at is kept, too.
+            let words = wording.of(&format!("{}{key}{}", " ".repeat(before), " ".repeat(LOOKED_AT)));
+            assert!("[key]".starts_with(&words), "{before}: {words}");
+        }
+        assert_eq!(wording.of(&"é".repeat(LOOKED_AT)).chars().count(), LONGEST + 1);
     }
 
     #[test]

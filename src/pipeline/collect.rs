@@ -9,13 +9,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use crate::domain::{Job, JobEvent, State};
+use crate::domain::{AccountName, Job, JobEvent, State};
 use crate::ledger::RecordError;
 use crate::pace::Backoff;
 use crate::sink::SinkError;
 
 use super::Notice;
-use super::download::Fetched;
+use super::download::{Fetched, Reach};
 use super::shared::{Shared, joined};
 
 /// Waits between two tries at the same video.
@@ -61,7 +61,11 @@ async fn fetch(shared: Arc<Shared>, job: Job) -> Result<(), RecordError> {
     };
     let sink = shared.parts.trees.batch(job.batch).await?.sink;
     let owner = attempt.client_ref.as_str();
-    let fetched = shared.parts.downloader.fetch(link, sink.as_ref(), &job.output, owner, &shared.stop).await;
+    let reach = match shared.lane_of(&job) {
+        Some(lane) => shared.parts.downloader.reach_of(&lane.settings.account),
+        None => reach_elsewhere(&shared, &attempt.account).await?,
+    };
+    let fetched = shared.parts.downloader.fetch((link, reach), sink.as_ref(), &job.output, owner, &shared.stop).await;
     let failed = |words: String, wait: Option<Duration>| {
         shared.tell(Notice::FetchFailed { label: job.label.clone(), words: words.clone() });
         if tries + 1 >= ENOUGH_TRIES {
@@ -95,6 +99,13 @@ async fn fetch(shared: Arc<Shared>, job: Job) -> Result<(), RecordError> {
         }
     };
     shared.record(&job, event).await.map(drop)
+}
+
+/// How far links of an account may lead that is not at work in this run.
+async fn reach_elsewhere(shared: &Shared, name: &AccountName) -> Result<Reach, RecordError> {
+    let known = shared.parts.ledger.store().accounts().await?;
+    let account = known.iter().find(|known| known.name == *name);
+    Ok(account.map_or(Reach::Public, |account| shared.parts.downloader.reach_of(account)))
 }
 
 /// An error with its causes, in one line for people.

@@ -3,6 +3,7 @@
 //! when to try again is for its caller.
 
 mod answer;
+mod reach;
 #[cfg(test)]
 mod tests;
 
@@ -10,20 +11,21 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, IF_RANGE, RANGE};
-use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, Response, Url};
+use reqwest::{Response, Url};
 use tokio_util::sync::CancellationToken;
 
 use self::answer::Answer;
-use crate::domain::{Artifact, OutputKey};
+use self::reach::Clients;
+pub use self::reach::Reach;
+use crate::domain::{AccountName, Artifact, OutputKey};
+use crate::gateway::place::leads_to_private;
 use crate::pace::Clock;
 use crate::sink::{Partial, Sink, SinkError};
+use crate::store::Account;
 
-/// How long reaching a file host may take.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-
-/// How many redirects are followed.
-const MOST_REDIRECTS: usize = 5;
+/// The least that has to come within the time that a download may go without a byte: who dribbles would keep a place for
+/// ever.
+const LEAST: u64 = 16 * 1024;
 
 /// How many characters of an explanation are kept.
 const LONGEST_WORDS: usize = 200;
@@ -43,7 +45,7 @@ pub enum Fetched {
         /// What the file host answered.
         words: String,
     },
-    /// It did not work this time: transport, 5xx, 429, not a video, wrong length, no byte for too long, an object store that
+    /// It did not work this time: transport, 5xx, 429, not a video, wrong length, next to nothing for too long, an object store that
     /// cannot be reached. What can be gone on with is kept.
     Failed {
         /// What went wrong.
@@ -55,63 +57,76 @@ pub enum Fetched {
     SinkStopped(SinkError),
     /// It was asked to stop, and did between two chunks. What came is kept.
     Stopped,
-    /// The link is no http(s) address.
+    /// The link is no http(s) address, or leads where it may not.
     Refused {
         /// What is wrong with it.
         words: String,
     },
 }
 
-/// Fetches videos. Holds a connection pool of its own, apart from that of any gateway.
+/// Fetches videos. Holds connection pools of its own, apart from that of any gateway.
 #[derive(Debug)]
 pub struct Downloader {
-    client: Client,
+    clients: Clients,
     clock: Clock,
     stall_after: Duration,
     max_bytes: u64,
+    private: Vec<AccountName>,
 }
 
 impl Downloader {
-    /// How long a download may go without a byte.
+    /// How long a download may go without a byte, or with less than 16 KiB.
     pub const STALL_AFTER: Duration = Duration::from_mins(1);
 
-    /// The largest video that is taken: 4 GiB.
-    pub const MAX_BYTES: u64 = 4 << 30;
+    /// The largest video that is taken unless set otherwise: 1 GiB.
+    pub const MAX_BYTES: u64 = 1 << 30;
 
-    /// A downloader that gives a download up after `stall_after` without a byte, or when it is larger than `max_bytes`. A
-    /// download as a whole may take as long as it likes.
+    /// A downloader that gives a download up after `stall_after` without a byte, or with next to none, or when it is larger
+    /// than `max_bytes`. A download as a whole may take as long as it likes.
     pub fn new(clock: Clock, stall_after: Duration, max_bytes: u64) -> Result<Self, BuildError> {
-        // An error says that the process has one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .user_agent(concat!("nightreel/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_WITHIN)
-            .redirect(Policy::custom(follow))
-            // It would carry the signed link to another host.
-            .referer(false)
-            .build()?;
-        Ok(Self { client, clock, stall_after, max_bytes })
+        Ok(Self { clients: Clients::new()?, clock, stall_after, max_bytes, private: Vec::new() })
     }
 
-    /// Fetches `link` into `sink` under `key`. Keeps what came when it is cancelled by `stop` or fails half-way;
-    /// `owner` must be the same for every try of one attempt, and another for another attempt.
+    /// Lets links of these accounts lead to private networks.
+    #[must_use]
+    pub fn allowing(self, private: Vec<AccountName>) -> Self {
+        Self { private, ..self }
+    }
+
+    /// How far the links of an account may lead: to private networks only where its gateway is there itself, as a rehearsal's
+    /// is, or where the user allows it.
+    #[must_use]
+    pub fn reach_of(&self, account: &Account) -> Reach {
+        let is_there = || Url::parse(&account.base_url).is_ok_and(|url| leads_to_private(&url));
+        // Without an address it is the simulator within this process.
+        if account.base_url.is_empty() || is_there() || self.private.contains(&account.name) {
+            Reach::Anywhere
+        } else {
+            Reach::Public
+        }
+    }
+
+    /// Fetches `link`, which may lead as far as `reach` says, into `sink` under `key`. Keeps what came when it is cancelled
+    /// by `stop` or fails half-way; `owner` must be the same for every try of one attempt, and another for another attempt.
     pub async fn fetch(
         &self,
-        link: &str,
+        (link, reach): (&str, Reach),
         sink: &dyn Sink,
         key: &OutputKey,
         owner: &str,
         stop: &CancellationToken,
     ) -> Fetched {
         let url = match Url::parse(link) {
-            Ok(url) if is_web(&url) => url,
-            Ok(url) => return Fetched::Refused { words: format!("a link may not be of the kind `{}:`", url.scheme()) },
-            Err(error) => return Fetched::Refused { words: format!("the link is no address: {error}") },
+            Ok(url) => url,
+            Err(error) => return refused(&format!("the link is no address: {error}")),
         };
+        if let Err(why) = reach.allows(&url) {
+            return refused(&why);
+        }
         if stop.is_cancelled() {
             return Fetched::Stopped;
         }
-        match self.try_fetch(&url, sink, key, owner, stop).await {
+        match self.try_fetch((&url, reach), sink, key, owner, stop).await {
             Ok(artifact) => Fetched::Stored(artifact),
             Err(other) => other,
         }
@@ -119,7 +134,7 @@ impl Downloader {
 
     async fn try_fetch(
         &self,
-        url: &Url,
+        link: (&Url, Reach),
         sink: &dyn Sink,
         key: &OutputKey,
         owner: &str,
@@ -128,10 +143,10 @@ impl Downloader {
         let mut partial = sink.begin(key, owner).await.map_err(sink_failed)?;
         let (held, validator) = (partial.held(), partial.validator().map(str::to_owned));
         let resume = validator.filter(|_| held > 0);
-        let mut response = self.ask(url, resume.as_deref().map(|validator| (held, validator)), stop).await?;
+        let mut response = self.ask(link, resume.as_deref().map(|validator| (held, validator)), stop).await?;
         let mut answer = Answer::of(&response, resume.as_deref().map(|validator| (held, validator)), &self.clock);
         if matches!(answer, Answer::Restart) {
-            response = self.ask(url, None, stop).await?;
+            response = self.ask(link, None, stop).await?;
             answer = Answer::of(&response, None, &self.clock);
         }
         let total = match answer {
@@ -163,8 +178,14 @@ impl Downloader {
     }
 
     /// Asks for the whole, or for what follows the bytes that are held of a version.
-    async fn ask(&self, url: &Url, from: Option<(u64, &str)>, stop: &CancellationToken) -> Result<Response, Fetched> {
-        let mut request = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+    async fn ask(
+        &self,
+        (url, reach): (&Url, Reach),
+        from: Option<(u64, &str)>,
+        stop: &CancellationToken,
+    ) -> Result<Response, Fetched> {
+        let client = self.clients.of(reach).map_err(transport_failed)?;
+        let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
         if let Some((held, validator)) = from {
             request = request.header(RANGE, format!("bytes={held}-")).header(IF_RANGE, validator);
         }
@@ -183,6 +204,8 @@ impl Downloader {
         mut partial: Box<dyn Partial>,
         stop: &CancellationToken,
     ) -> Result<Box<dyn Partial>, Fetched> {
+        let mut since = self.clock.now();
+        let mut came = 0;
         loop {
             let chunk = self.clock.within(self.stall_after, response.chunk());
             let chunk = match stop.run_until_cancelled(chunk).await {
@@ -197,7 +220,15 @@ impl Downloader {
                 discard(partial).await;
                 return Err(self.too_large());
             }
+            came += bytes.len() as u64;
             partial.append(bytes).await.map_err(sink_failed)?;
+            let now = self.clock.now();
+            if Duration::try_from(now.duration_since(since)).unwrap_or_default() >= self.stall_after {
+                if came < LEAST {
+                    return Err(failed(&format!("no more than {came} bytes came in {} s", self.stall_after.as_secs())));
+                }
+                (since, came) = (now, 0);
+            }
         }
     }
 
@@ -206,7 +237,7 @@ impl Downloader {
     }
 
     fn too_large(&self) -> Fetched {
-        failed(&format!("it is larger than {} MiB", self.max_bytes >> 20))
+        failed(&format!("it is larger than {} MiB (max_video)", self.max_bytes >> 20))
     }
 }
 
@@ -215,20 +246,6 @@ async fn discard(mut partial: Box<dyn Partial>) {
     if partial.restart(None).await.is_ok() {
         let _ = partial.finish(None).await;
     }
-}
-
-fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    if attempt.previous().len() > MOST_REDIRECTS {
-        attempt.error("too many redirects")
-    } else if !is_web(attempt.url()) {
-        attempt.error("a redirect leads to something that is no web address")
-    } else {
-        attempt.follow()
-    }
-}
-
-fn is_web(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https") && url.has_host()
 }
 
 fn sink_failed(error: SinkError) -> Fetched {
@@ -240,7 +257,16 @@ fn sink_failed(error: SinkError) -> Fetched {
 }
 
 fn failed(words: &str) -> Fetched {
-    Fetched::Failed { words: words.chars().take(LONGEST_WORDS).collect(), retry_after: None }
+    Fetched::Failed { words: short(words), retry_after: None }
+}
+
+fn refused(words: &str) -> Fetched {
+    Fetched::Refused { words: short(words) }
+}
+
+/// One line, not too long: parts of it may be a file host's own words.
+fn short(words: &str) -> String {
+    words.chars().filter(|c| !c.is_control()).take(LONGEST_WORDS).collect()
 }
 
 /// The whole chain of a transport error in a line, without the link.

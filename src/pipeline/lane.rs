@@ -1,6 +1,6 @@
 //! One account at work in a run: its remote, its limits, and what was learned of it.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -83,6 +83,8 @@ pub(super) struct Lane {
     probing: AtomicBool,
     /// The tasks that wait at the remote, where slots are filled by probes.
     running: Mutex<Vec<Running>>,
+    /// The tasks that rows wait for.
+    taken: Mutex<HashSet<TaskId>>,
     /// Tasks that callbacks named.
     calls: Mutex<VecDeque<TaskId>>,
     pub(super) meter: Meter,
@@ -104,6 +106,7 @@ impl Lane {
             waiting: Notify::new(),
             probing: AtomicBool::new(false),
             running: Mutex::default(),
+            taken: Mutex::default(),
             calls: Mutex::default(),
             meter: Meter::default(),
         }
@@ -166,6 +169,18 @@ impl Lane {
     pub(super) fn set_running(&self, tasks: Vec<Running>) {
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = tasks;
         self.slots.reckon();
+    }
+
+    /// A row waits for a task from now on; whether none did so far.
+    pub(super) fn takes(&self, task: &TaskId) -> bool {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(task.clone())
+    }
+
+    /// No row waits for a task any more.
+    pub(super) fn leaves(&self, task: Option<&TaskId>) {
+        if let Some(task) = task {
+            self.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(task);
+        }
     }
 
     /// A callback named a task.

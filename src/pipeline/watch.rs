@@ -34,6 +34,8 @@ const LIST_FROM: usize = 3;
 const PAGE: u32 = 500;
 /// Jobs taken from the ledger at once.
 const TAKEN: usize = 512;
+/// Strange statuses that are told, each once: a remote may have a new one in every answer.
+const MOST_ODD: usize = 20;
 /// Waits after answers that said nothing.
 const UNCLEAR: Backoff = Backoff { first: Duration::from_secs(2), most: Duration::from_secs(120) };
 
@@ -173,6 +175,9 @@ impl Stage {
             for job in new {
                 let next_at = self.first_question(&job);
                 let id = job.id;
+                if let Some(task) = job.task() {
+                    self.lane().takes(task);
+                }
                 self.watched.insert(id, Watched::new(job, next_at));
                 self.unplanned = true;
                 self.heed_early_call(id);
@@ -323,13 +328,14 @@ impl Stage {
             }
         };
         let Some(watched) = self.watched.remove(&id) else { return Ok(()) };
+        self.lane().leaves(watched.job.task());
         self.unplanned = true;
         self.ended(watched.called);
         self.shared.record(&watched.job, event).await.map(drop)
     }
 
     async fn still_pending(&mut self, id: JobId, status: &str) -> Result<(), RecordError> {
-        if !status::is_known(status) && self.odd.insert(status.to_owned()) {
+        if !status::is_known(status) && self.odd.len() < MOST_ODD && self.odd.insert(status.to_owned()) {
             let words = format!("the remote calls a task {status:?}: taken as not ended yet");
             self.shared.tell(Notice::Odd { words });
         }

@@ -29,6 +29,7 @@ pub enum Kind {
     Query500,
     Query429,
     QueryDrop,
+    QueryEndless,
     QueryUnknownStatus,
     Query401,
     LateVisible,
@@ -45,11 +46,13 @@ pub enum Kind {
     FileSlow,
     LinkExpired,
     FileHang,
+    FileEndless,
+    FileLoop,
     Html200,
 }
 
 /// Every fault: its name, its kind, and what it does.
-pub const FAULTS: [(&str, Kind, &str); 37] = [
+pub const FAULTS: [(&str, Kind, &str); 40] = [
     ("drop-before", Kind::DropBefore, "the connection breaks before a creation is taken"),
     ("refuse-429", Kind::Refuse429, "a creation is refused: 429, code 1302, Retry-After: 1"),
     ("busy-1303", Kind::Busy1303, "a creation is refused: 429, code 1303"),
@@ -70,6 +73,7 @@ pub const FAULTS: [(&str, Kind, &str); 37] = [
     ("query-500", Kind::Query500, "a query is answered by a 500"),
     ("query-429", Kind::Query429, "a query is answered by a 429"),
     ("query-drop", Kind::QueryDrop, "the connection of a query breaks"),
+    ("query-endless", Kind::QueryEndless, "the answer to a query never ends"),
     ("query-unknown-status", Kind::QueryUnknownStatus, "a task that has not ended is told with an unknown status"),
     ("query-401", Kind::Query401, "a query is answered by a 401"),
     ("late-visible", Kind::LateVisible, "a task can be neither queried nor listed at first (=p:duration)"),
@@ -86,6 +90,8 @@ pub const FAULTS: [(&str, Kind, &str); 37] = [
     ("file-slow", Kind::FileSlow, "a download pauses midway (=p:duration)"),
     ("link-expired", Kind::LinkExpired, "a link is dead the first time"),
     ("file-hang", Kind::FileHang, "a download stops midway and never goes on"),
+    ("file-endless", Kind::FileEndless, "a download never ends, and its length is not told"),
+    ("file-loop", Kind::FileLoop, "a download is led in a circle"),
     (
         "html-200",
         Kind::Html200,

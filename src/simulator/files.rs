@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::stream;
+use futures::stream::{self, StreamExt as _};
 use serde::Deserialize;
 
 use crate::pace::Clock;
@@ -64,6 +64,13 @@ pub(super) async fn serve(
         let page = "<!doctype html><title>Please wait</title><p>Checking your browser";
         return ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response();
     }
+    if world.strikes(Kind::FileEndless).is_some() {
+        return endless("video/mp4", b"\0\0\0\x10ftypisom\0\0\0\0");
+    }
+    if world.strikes(Kind::FileLoop).is_some() {
+        let here = format!("/files/{name}?Expires={}", link.expires.unwrap_or_default());
+        return (StatusCode::FOUND, [(header::LOCATION, here)]).into_response();
+    }
     let id = name.strip_suffix(".mp4").unwrap_or(&name);
     let Some(video) = world.video(id, now) else {
         return (StatusCode::NOT_FOUND, "no such file").into_response();
@@ -98,6 +105,13 @@ pub(super) async fn serve(
         answer
     };
     answer.body(body(video, from, whole, flaw, shared.clock.clone())).unwrap_or_default()
+}
+
+/// An answer that begins like this and never ends, whose length is not told.
+pub(super) fn endless(kind: &'static str, beginning: &'static [u8]) -> Response {
+    let more = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 16 * 1024])));
+    let pieces = stream::iter([Ok(Bytes::from_static(beginning))]).chain(more);
+    ([(header::CONTENT_TYPE, kind)], Body::from_stream(pieces)).into_response()
 }
 
 /// Where an open range begins that is asked for of this very version; else 0.

@@ -70,6 +70,12 @@ impl OpenError {
     }
 }
 
+/// Whether a file passes for a whole video.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn is_video(file: &mut (impl io::Read + io::Seek)) -> bool {
+    mp4::check(file).is_ok()
+}
+
 /// Where the partial files of an object store's videos lie: the one folder beside the ledger.
 #[must_use]
 pub fn spool(ledger: &Path) -> PathBuf {

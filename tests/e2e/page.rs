@@ -104,6 +104,10 @@ impl Served {
         Self { child, address, told }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn get(&self, path: &str) -> Answer {
         ask(&self.address, "GET", path, &[("Host", &self.address)], "")
     }

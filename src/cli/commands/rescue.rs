@@ -118,7 +118,8 @@ pub(in crate::cli) async fn rescue(args: &args::Rescue, global: &Global, setting
     }
     if let Some(folder) = &args.download {
         let sink = wiring::sink(settings, &wiring::tree(folder)?)?;
-        fetch::fetch(&remotes.lanes, sink.as_ref(), &opened.clock, &mut strays).await?;
+        let downloader = wiring::downloader(&opened, settings, &remotes)?;
+        fetch::fetch(&remotes.lanes, sink.as_ref(), (&opened.clock, &downloader), &mut strays).await?;
     }
     remotes.shutdown().await;
     let report = report(strays, gaps);

@@ -74,7 +74,7 @@ pub(super) async fn drive(
     signals: &Signals,
     decide: impl Future<Output = Result<Decision, Failure>>,
 ) -> Result<Exit, Failure> {
-    let parts = wiring::parts(opened, settings)?;
+    let parts = wiring::parts(opened, settings, &remotes)?;
     for (account, pause) in &remotes.unusable {
         terminal::err(&format!("account {account} cannot be used: {}; the others go on\n", pause.words));
     }

@@ -6,14 +6,14 @@ use std::sync::atomic::Ordering;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json as object};
 
 use super::classify::{self, Answer, NoTask};
 use super::record::Record;
 use super::shape::{Foreign, Shape};
 use super::{KlingGateway, LARGEST_PAGE};
 use crate::domain::{Observation, TaskId};
-use crate::gateway::{Balance, Charge, Charges, Listed, Pause, PauseReason, Told, http};
+use crate::gateway::{Balance, Charge, Charges, Listed, Pause, PauseReason, Told, http, json};
 
 /// Where `CometAPI` tells what is left (documented).
 pub(in crate::gateway) const COMET_QUOTA: &str = "https://query.cometapi.com/user/quota";
@@ -116,9 +116,9 @@ impl KlingGateway {
 
     async fn deductions(&self, (from, to): (Timestamp, Timestamp), next: Option<&str>) -> Result<Charges, NoTask> {
         let body = match next {
-            Some(cursor) => json!({"cursor": cursor, "limit": CHARGES}),
+            Some(cursor) => object!({"cursor": cursor, "limit": CHARGES}),
             None => {
-                json!({"start_time": from.as_millisecond(), "end_time": to.as_millisecond(), "limit": CHARGES})
+                object!({"start_time": from.as_millisecond(), "end_time": to.as_millisecond(), "limit": CHARGES})
             }
         };
         let url = self.beside_tasks("account/billing/package");
@@ -235,7 +235,7 @@ impl KlingGateway {
 
     /// The `data` of an answer about the account: Kling puts a second envelope within the first (documented).
     fn account_data(&self, (answer, shape): &(Answer, Shape)) -> Result<Map<String, Value>, NoTask> {
-        let value = serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
+        let value = json::read(&answer.body).unwrap_or_default();
         let data = value.get("data").and_then(Value::as_object);
         match (shape, data) {
             (Shape::Error(_) | Shape::Foreign(_), _) | (_, None) => {
@@ -251,13 +251,13 @@ impl KlingGateway {
 
     /// The object that a success is; `Err` says what came instead.
     fn success(&self, answer: &Answer) -> Result<Map<String, Value>, String> {
-        match serde_json::from_slice::<Value>(&answer.body) {
-            Ok(Value::Object(object))
+        match json::read(&answer.body) {
+            Some(Value::Object(object))
                 if answer.is_success() && object.get("success").and_then(Value::as_bool) != Some(false) =>
             {
                 Ok(object)
             }
-            Ok(_) | Err(_) => Err(self.unreadable(answer)),
+            Some(_) | None => Err(self.unreadable(answer)),
         }
     }
 

@@ -39,6 +39,8 @@ use super::{
     Asked, Balance, Capabilities, Charges, Gateway, Limit, Listed, NotMade, Observed, Order, Probe, QUERY_TIMEOUT,
     REQUEST_TIMEOUT, Submitted, Told,
 };
+#[cfg(any(test, fuzzing))]
+use crate::domain::Progress;
 use crate::domain::{ClientRef, Doubt, Observation, TaskId};
 use crate::pace::Clock;
 
@@ -318,6 +320,32 @@ impl From<NoTask> for Listed {
             NoTask::Paused(pause) => Self::Paused(pause),
         }
     }
+}
+
+/// What a body is understood as, whatever it answers: all texts that would be kept of it.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn understood(status: u16, body: &[u8], key: &SecretString) -> Vec<String> {
+    let wording = Wording::new(Some(key.clone()));
+    let answer = Answer { status, body: body.to_vec(), ..Answer::default() };
+    let shape = Shape::of(body);
+    let none = classify::no_task(&answer, &shape, &wording);
+    // Ids are data, and are held to their own rules.
+    let made = match classify::submitted(&answer, &wording) {
+        Submitted::Accepted(taken) => format!("{:?}", taken.request_id),
+        other => format!("{other:?}"),
+    };
+    let records = match shape {
+        Shape::Task(record) => vec![*record],
+        Shape::Tasks(records) => records,
+        Shape::Foreign(_) | Shape::Error(_) | Shape::Nothing(_) => Vec::new(),
+    };
+    let seen = records.into_iter().filter_map(|record| record.observation(TaskId::new("8").ok()?, &wording));
+    let links = seen.map(|seen| match seen.progress {
+        // A link is kept as it came, and shown nowhere.
+        Progress::Succeeded { link } => link.chars().filter(|c| c.is_control()).collect(),
+        Progress::Pending { status: words } | Progress::Failed { words } => words,
+    });
+    links.chain([made, format!("{none:?}")]).collect()
 }
 
 fn not_able(words: &str) -> NoTask {

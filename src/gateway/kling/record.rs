@@ -11,12 +11,16 @@ use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::{Map, Value};
 
 use crate::domain::{ClientRef, Observation, Progress, TaskId};
+use crate::gateway::http;
 use crate::gateway::words::Wording;
 
 type Object = Map<String, Value>;
 
 /// Instants below this are seconds, others milliseconds (seconds reach it in the year 5138, milliseconds in 1973).
 const SECONDS_BELOW: f64 = 1e11;
+
+/// The longest text that is taken for a charge, in bytes.
+const LONGEST_UNITS: usize = 32;
 
 /// A generation that took longer than this is a mistake in the clocks.
 const LONGEST: Duration = Duration::from_hours(24);
@@ -132,9 +136,7 @@ fn id(value: Option<&Value>) -> Option<String> {
 }
 
 fn url(value: Option<&Value>) -> Option<String> {
-    text(value).filter(|text| {
-        reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-    })
+    value.and_then(Value::as_str).and_then(http::link)
 }
 
 /// The link where links belong.
@@ -168,7 +170,8 @@ fn units(level: &Object) -> Option<String> {
             Value::Number(number) => number.to_string(),
             _ => return None,
         };
-        text.parse::<f64>().is_ok_and(|units| units.is_finite() && units >= 0.0).then_some(text)
+        let is_decimal = text.parse::<f64>().is_ok_and(|units| units.is_finite() && units >= 0.0);
+        (is_decimal && text.len() <= LONGEST_UNITS).then_some(text)
     };
     // The newer question's form: one entry for each kind of charge (documented).
     let billed = || {
@@ -233,7 +236,9 @@ mod tests {
         assert_eq!(ended(json!("3.5")).as_deref(), Some("3.5"));
         assert_eq!(ended(json!(2)).as_deref(), Some("2"));
         assert_eq!(ended(json!("0")).as_deref(), Some("0"));
-        for nonsense in [json!(""), json!("free"), json!("-1"), json!("NaN"), json!(null), json!({})] {
+        for nonsense in
+            [json!("0".repeat(33)), json!(""), json!("free"), json!("-1"), json!("NaN"), json!(null), json!({})]
+        {
             assert_eq!(ended(nonsense), None);
         }
         assert_eq!(of(json!({"task_status": "processing", "final_unit_deduction": "0"})).0, None);

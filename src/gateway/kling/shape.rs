@@ -6,9 +6,13 @@
 use serde_json::{Map, Value};
 
 use super::record::Record;
+use crate::gateway::json;
 
 /// How deep an error may be wrapped in another's message.
 const DEEPEST: u8 = 3;
+
+/// The longest text that is no JSON, in bytes: more than is ever looked at for words.
+const LONGEST_TEXT: usize = 64 * 1024;
 
 /// The looks of an answer's body.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,10 +74,10 @@ impl Foreign {
 impl Shape {
     /// The shape of `body`.
     pub(super) fn of(body: &[u8]) -> Self {
-        match serde_json::from_slice::<Value>(body) {
-            Ok(Value::Object(object)) => of_object(&object, DEEPEST),
-            Ok(other) => Self::Nothing(other.to_string()),
-            Err(_) => Self::Foreign(foreign(&String::from_utf8_lossy(body))),
+        match json::read(body) {
+            Some(Value::Object(object)) => of_object(&object, DEEPEST),
+            Some(other) => Self::Nothing(other.to_string()),
+            None => Self::Foreign(foreign(&String::from_utf8_lossy(body))),
         }
     }
 }
@@ -81,7 +85,7 @@ impl Shape {
 /// What `body` calls the request: Kling's `request_id`, or the `(request id: …)` in the message of a gateway of new-api's
 /// family (documented by `CometAPI`).
 pub(super) fn request_id(body: &[u8]) -> Option<String> {
-    let Ok(Value::Object(object)) = serde_json::from_slice::<Value>(body) else { return None };
+    let Some(Value::Object(object)) = json::read(body) else { return None };
     let told = object.get("request_id").and_then(word);
     let message = || {
         let error = object.get("error");
@@ -105,7 +109,8 @@ fn foreign(text: &str) -> Foreign {
         });
         Foreign::Html { title: title.unwrap_or_default().trim().to_owned() }
     } else {
-        Foreign::Text(text.to_owned())
+        // Nobody keeps more of it than its first words.
+        Foreign::Text(text[..text.floor_char_boundary(LONGEST_TEXT)].to_owned())
     }
 }
 
@@ -164,7 +169,7 @@ fn error(code: Option<String>, message: Option<&Value>, depth: u8) -> Shape {
 /// The JSON object that a message is, or ends with.
 fn embedded(words: &str) -> Option<Map<String, Value>> {
     let start = words.find('{')?;
-    serde_json::Deserializer::from_str(&words[start..]).into_iter::<Map<String, Value>>().next()?.ok()
+    json::leading_object(&words[start..])
 }
 
 fn word(value: &Value) -> Option<String> {

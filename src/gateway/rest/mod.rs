@@ -18,17 +18,22 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::http::{self, Broken, Clients};
+use super::json;
 use super::spec::BuildError;
 use super::words::Wording;
 use super::{Limit, NotMade, Observed, Probe, QUERY_TIMEOUT, REQUEST_TIMEOUT, Submitted};
 use crate::domain::Doubt;
 use crate::pace::Clock;
 
+pub(super) use super::http::link;
 pub(super) use body::Body;
 pub(super) use verdict::{Said, not_taken, not_understood, refused_here, unclear, unseen};
 
 /// The largest answer that is read, in bytes.
 const LARGEST_ANSWER: usize = 1024 * 1024;
+
+/// The longest text that is no JSON, in bytes: more than is ever looked at for words.
+const LONGEST_TEXT: usize = 64 * 1024;
 
 /// The longest part of a foreign body that is looked at for its title, in bytes.
 const LOOKED_AT: usize = 8192;
@@ -220,10 +225,10 @@ impl fmt::Debug for Line {
 
 impl Content {
     fn of(body: &[u8]) -> Self {
-        match serde_json::from_slice::<Value>(body) {
-            Ok(value @ (Value::Object(_) | Value::Array(_))) => Self::Json(value),
+        match json::read(body) {
+            Some(value @ (Value::Object(_) | Value::Array(_))) => Self::Json(value),
             // A lone text or number is no answer of an API, though it is JSON.
-            Ok(_) | Err(_) => Self::without_json(&String::from_utf8_lossy(body)),
+            Some(_) | None => Self::without_json(&String::from_utf8_lossy(body)),
         }
     }
 
@@ -233,7 +238,9 @@ impl Content {
         if text.is_empty() {
             return Self::Foreign("an empty body".to_owned());
         }
-        page(text).map_or_else(|| Self::Foreign(text.to_owned()), Self::Page)
+        // Nobody keeps more of it than its first words.
+        let start = || text[..text.floor_char_boundary(LONGEST_TEXT)].to_owned();
+        page(text).map_or_else(|| Self::Foreign(start()), Self::Page)
     }
 }
 
@@ -248,10 +255,4 @@ fn page(text: &str) -> Option<String> {
         Some(title) => format!("an HTML page: {title}"),
         None => "an HTML page".to_owned(),
     })
-}
-
-/// `text` where it is an http(s) URL.
-pub(super) fn link(text: &str) -> Option<String> {
-    let url = Url::parse(text).ok()?;
-    (matches!(url.scheme(), "http" | "https") && url.has_host()).then(|| text.to_owned())
 }

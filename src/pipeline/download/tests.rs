@@ -22,6 +22,8 @@ enum Reply {
     Break(&'static str, Vec<u8>, usize),
     /// As `Serve`, but nothing comes after so many bytes, and the connection stays.
     Stall(&'static str, Vec<u8>, usize),
+    /// A byte every now and then, of a video without end.
+    Dribble,
     /// Just this head and body.
     Raw(String, Vec<u8>),
 }
@@ -65,7 +67,16 @@ async fn answer(mut stream: TcpStream, reply: Reply, seen: Arc<Mutex<Vec<String>
     };
     let (range, version) = (header("range"), header("if-range"));
     seen.lock().unwrap().push(request.clone());
+    if matches!(reply, Reply::Dribble) {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nETag: \"v1\"\r\n\r\n").await.unwrap();
+        // Ends when the other side has had enough.
+        while stream.write_all(b"x").await.is_ok() {
+            Clock::system().sleep(Duration::from_millis(20)).await;
+        }
+        return;
+    }
     let (head, body, stays) = match reply {
+        Reply::Dribble => unreachable!("it has its own end"),
         Reply::Raw(head, body) => (head, body, false),
         Reply::Serve(tag, file) => {
             let (head, body) = serve(tag, &file, range.as_deref(), version.as_deref());
@@ -124,8 +135,12 @@ impl Bench {
     }
 
     async fn fetch_into(&self, link: &str, sink: &dyn Sink) -> Fetched {
+        self.fetch_as_far(link, Reach::Anywhere, sink).await
+    }
+
+    async fn fetch_as_far(&self, link: &str, reach: Reach, sink: &dyn Sink) -> Fetched {
         let downloader = Downloader::new(Clock::system(), Duration::from_millis(500), 1 << 20).unwrap();
-        downloader.fetch(link, sink, &key("a.mp4"), "nr-1", &self.stop).await
+        downloader.fetch((link, reach), sink, &key("a.mp4"), "nr-1", &self.stop).await
     }
 
     /// What is held of the unfinished video.
@@ -176,6 +191,60 @@ async fn a_broken_download_goes_on_where_it_broke() {
     assert!(asked[1].contains("if-range: \"v1\"\r\n"), "{asked:?}");
     assert!(asked[1].contains("range: bytes=300000-\r\n"), "{asked:?}");
     assert!(asked[2].contains("range: bytes=400000-\r\n"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_host_that_dribbles_does_not_keep_a_place_for_ever() {
+    let bench = Bench::new();
+    let host = Host::with(vec![Reply::Dribble]).await;
+    let fetched = bench.fetch(&host.link).await;
+    // On a machine that stands still for half a second, not even one came.
+    assert!(words(&fetched).contains("came"), "{fetched:?}");
+    let held = bench.held().await;
+    assert!(held < LEAST, "{held}");
+}
+
+#[tokio::test]
+async fn links_and_redirects_of_a_public_gateway_lead_to_no_private_address() {
+    let bench = Bench::new();
+    let host = Host::with(vec![Reply::Serve("\"v1\"", tiny_video(500))]).await;
+    let named = host.link.replace("127.0.0.1", "localhost");
+    for link in [&host.link, &named] {
+        let fetched = bench.fetch_as_far(link, Reach::Public, &bench.sink).await;
+        assert!(words(&fetched).contains("private_links"), "{fetched:?}");
+    }
+    assert_eq!(host.asked().len(), 0);
+    assert!(matches!(bench.fetch(&host.link).await, Fetched::Stored(_)));
+}
+
+#[test]
+fn links_lead_to_private_addresses_where_the_gateway_is_there_or_the_user_says_so() {
+    let downloader = Downloader::new(Clock::system(), Downloader::STALL_AFTER, Downloader::MAX_BYTES).unwrap();
+    let account = |base_url: &str| Account {
+        name: AccountName::new("studio").unwrap(),
+        gateway: "kling".into(),
+        base_url: base_url.to_owned(),
+        last_submit_at: None,
+    };
+    let reach = |base_url: &str| downloader.reach_of(&account(base_url));
+    for private in
+        ["", "http://127.0.0.1:8099", "http://[::1]:1/kling", "https://192.168.0.7/kling", "http://localhost"]
+    {
+        assert_eq!(reach(private), Reach::Anywhere, "{private}");
+    }
+    let public = ["https://api-singapore.klingai.com", "https://gateway.lan/kling", "no address"];
+    for public in public {
+        assert_eq!(reach(public), Reach::Public, "{public}");
+    }
+    let downloader = downloader.allowing(vec![AccountName::new("studio").unwrap()]);
+    assert!(public.iter().all(|url| downloader.reach_of(&account(url)) == Reach::Anywhere));
+}
+
+#[test]
+fn what_a_host_says_is_one_short_line() {
+    let long = "certificate for \u{1b}[2J\nevil ".repeat(50);
+    assert_eq!(words(&failed(&long)).chars().count(), LONGEST_WORDS);
+    assert!(!words(&refused(&long)).contains(['\n', '\u{1b}']));
 }
 
 #[tokio::test]

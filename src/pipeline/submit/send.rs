@@ -106,6 +106,12 @@ fn outcome(
                 None,
             )
         }
+        // One task is not two rows' own: what became of this request, nobody knows.
+        Submitted::Accepted(Accepted { task, .. }) if !lane.takes(&task) => {
+            let words = "the answer names the task of another row".to_owned();
+            let doubt = Doubt::NotUnderstood { status: 200, words };
+            (JobEvent::Doubted { doubt, due_at: shared.after(FIRST_LOOK) }, None)
+        }
         Submitted::Accepted(Accepted { task, request_id, handle }) => {
             (JobEvent::Accepted { task, request_id, handle }, None)
         }

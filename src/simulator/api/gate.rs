@@ -4,13 +4,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
-use super::super::Dialect;
 use super::super::door::Cut;
 use super::super::fault::Kind;
 use super::super::refusal::Refusal;
 use super::super::task::{Ms, Task, Told, Wanted};
 use super::super::token;
 use super::super::world::{Created, World};
+use super::super::{Dialect, files};
 use super::{Ground, html, refuse};
 
 /// What a legacy path of Kling's says to a key that is none, where it expects a token (observed).
@@ -208,6 +208,8 @@ pub(super) fn asked_badly(ground: &Ground, cut: &Cut, world: &mut World) -> Opti
     let mut strikes = |kind| world.strikes(kind).is_some();
     if strikes(Kind::Query404) {
         Some(ground.refuse(&Refusal::NoResource))
+    } else if strikes(Kind::QueryEndless) {
+        Some(files::endless("application/json", b"{\"code\":0,\"data\":{\"words\":\""))
     } else if strikes(Kind::QueryGarbage) {
         Some((StatusCode::OK, "\u{1}{not json").into_response())
     } else if strikes(Kind::QueryHtml) {

@@ -5,6 +5,7 @@
 use std::sync::LazyLock;
 
 pub(super) const PRAGMAS: &str = "
+    PRAGMA trusted_schema = OFF;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
@@ -13,7 +14,8 @@ pub(super) const PRAGMAS: &str = "
     PRAGMA temp_store = MEMORY;
     PRAGMA wal_autocheckpoint = 2000;
     PRAGMA journal_size_limit = 16777216;";
-pub(super) const PRAGMAS_READ: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000; PRAGMA cache_size = -8000;";
+pub(super) const PRAGMAS_READ: &str =
+    "PRAGMA trusted_schema = OFF; PRAGMA query_only = ON; PRAGMA busy_timeout = 10000; PRAGMA cache_size = -8000;";
 pub(super) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 pub(super) const OPTIMIZE: &str = "PRAGMA optimize";
 
@@ -196,7 +198,7 @@ pub(super) const PRUNE_GROUPS: &str = "DELETE FROM groups WHERE batch = ?1";
 pub(super) const PRUNE_SPENDING: &str = "DELETE FROM spending WHERE batch = ?1";
 pub(super) const PRUNE_BATCH: &str = "DELETE FROM batches WHERE id = ?1";
 
-pub(super) const PRAGMAS_COPY: &str = "PRAGMA busy_timeout = 10000;";
+pub(super) const PRAGMAS_COPY: &str = "PRAGMA trusted_schema = OFF; PRAGMA busy_timeout = 10000;";
 pub(super) const COPY_INTO: &str = "VACUUM INTO ?1";
 pub(super) const COMPACT: &str = "VACUUM";
 pub(super) const CHECK: &str = "PRAGMA integrity_check(1)";

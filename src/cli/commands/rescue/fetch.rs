@@ -20,10 +20,9 @@ const LONGEST: usize = 100;
 pub(super) async fn fetch(
     lanes: &[LaneSettings],
     sink: &dyn Sink,
-    clock: &Clock,
+    (clock, downloader): (&Clock, &Downloader),
     strays: &mut [Stray],
 ) -> Result<(), Failure> {
-    let downloader = Downloader::new(clock.clone(), Downloader::STALL_AFTER, Downloader::MAX_BYTES)?;
     let is_wanted =
         |stray: &&mut Stray| stray.is_left() && stray.claim.as_ref().is_none_or(|claim| claim.event.is_err());
     for (place, stray) in strays.iter_mut().filter(is_wanted).enumerate() {
@@ -31,7 +30,7 @@ pub(super) async fn fetch(
         if place > 0 {
             clock.sleep(BETWEEN).await;
         }
-        stray.fate = one(lane, sink, clock, &downloader, &stray.seen).await?;
+        stray.fate = one(lane, sink, clock, downloader, &stray.seen).await?;
     }
     Ok(())
 }
@@ -53,7 +52,10 @@ async fn one(
         // A link of its own for each try: those of a list may be old.
         let words = match lane.gateway.observe(Asked { task: &seen.task, handle: None }).await {
             Observed::Seen(Observation { progress: Progress::Succeeded { link }, .. }) => {
-                match downloader.fetch(&link, sink, &key, &owner, &CancellationToken::new()).await {
+                match downloader
+                    .fetch((&link, downloader.reach_of(&lane.account)), sink, &key, &owner, &CancellationToken::new())
+                    .await
+                {
                     Fetched::Stored(artifact) => return Ok(Fate::Downloaded { file: artifact.key.to_string() }),
                     Fetched::SinkStopped(why) => return Err(why.into()),
                     Fetched::Expired { words } | Fetched::Failed { words, .. } | Fetched::Refused { words } => words,

@@ -128,6 +128,10 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::Full | StoreError::ReadOnly => Self::new(Exit::Unwritable, error)
                 .hint("make room, then run the same command again: what was paid is known or will be asked for"),
+            StoreError::Gone => Self::new(Exit::Unwritable, error).hint(
+                "what it held is put back in its place, or, where another file has taken that, lies beside it as `.kept`; \
+                 then the same command goes on",
+            ),
             StoreError::Conflict { .. } | StoreError::Damaged(_) | StoreError::Engine(_) | StoreError::Closed => {
                 Self::new(Exit::Internal, error)
             }

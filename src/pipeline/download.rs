@@ -7,8 +7,12 @@ mod answer;
 mod tests;
 
 use std::error::Error as _;
+#[cfg(test)]
+use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(test)]
+use futures::future::BoxFuture;
 use reqwest::header::{ACCEPT_ENCODING, IF_RANGE, RANGE};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, Response, Url};
@@ -62,10 +66,27 @@ pub enum Fetched {
     },
 }
 
+/// Who answers.
+#[derive(Debug)]
+enum Host {
+    /// Whoever is at the address.
+    Web(Client),
+    /// A host of the tests', without a network.
+    #[cfg(test)]
+    Played(Arc<dyn Play>),
+}
+
+/// A file host of the tests': what it answers to a request for the whole of a file, or for what follows the bytes that are
+/// held of a version.
+#[cfg(test)]
+pub(super) trait Play: std::fmt::Debug + Send + Sync {
+    fn get<'a>(&'a self, url: &'a Url, from: Option<(u64, &'a str)>) -> BoxFuture<'a, Response>;
+}
+
 /// Fetches videos. Holds a connection pool of its own, apart from that of any gateway.
 #[derive(Debug)]
 pub struct Downloader {
-    client: Client,
+    host: Host,
     clock: Clock,
     stall_after: Duration,
     max_bytes: u64,
@@ -90,7 +111,13 @@ impl Downloader {
             // It would carry the signed link to another host.
             .referer(false)
             .build()?;
-        Ok(Self { client, clock, stall_after, max_bytes })
+        Ok(Self { host: Host::Web(client), clock, stall_after, max_bytes })
+    }
+
+    /// A downloader from a host of the tests'.
+    #[cfg(test)]
+    pub(super) fn playing(host: Arc<dyn Play>, clock: Clock) -> Self {
+        Self { host: Host::Played(host), clock, stall_after: Self::STALL_AFTER, max_bytes: Self::MAX_BYTES }
     }
 
     /// Fetches `link` into `sink` under `key`. Keeps what came when it is cancelled by `stop` or fails half-way;
@@ -164,7 +191,19 @@ impl Downloader {
 
     /// Asks for the whole, or for what follows the bytes that are held of a version.
     async fn ask(&self, url: &Url, from: Option<(u64, &str)>, stop: &CancellationToken) -> Result<Response, Fetched> {
-        let mut request = self.client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+        let client = match &self.host {
+            Host::Web(client) => client,
+            #[cfg(test)]
+            Host::Played(host) => {
+                let answered = self.clock.within(self.stall_after, host.get(url, from));
+                return match stop.run_until_cancelled(answered).await {
+                    None => Err(Fetched::Stopped),
+                    Some(None) => Err(failed("no answer")),
+                    Some(Some(answer)) => Ok(answer),
+                };
+            }
+        };
+        let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
         if let Some((held, validator)) = from {
             request = request.header(RANGE, format!("bytes={held}-")).header(IF_RANGE, validator);
         }

@@ -13,6 +13,7 @@ use crate::domain::JobId;
 use crate::store::StoreError;
 
 use super::counts::{self, Counts};
+use super::place::Place;
 use super::sql;
 use super::write::{self, Written};
 
@@ -46,6 +47,15 @@ enum How {
     Look,
 }
 
+/// What a connection is for.
+#[derive(Debug)]
+pub(super) enum Access {
+    /// To read beside a run.
+    Reads,
+    /// To work on the ledger, in the file that is there; `None` in memory.
+    Writes(Option<Place>),
+}
+
 /// What the thread works with.
 #[derive(Debug)]
 pub(super) struct Engine {
@@ -59,6 +69,7 @@ pub(super) struct Engine {
     /// What was counted could not be written: the present transaction must not be kept.
     pub(super) miscounted: bool,
     pub(super) read_only: bool,
+    place: Option<Place>,
     events: u64,
     kill_after: Option<u64>,
     released: Arc<Mutex<Vec<JobId>>>,
@@ -74,7 +85,11 @@ pub(super) struct Mailbox {
 
 impl Mailbox {
     /// Starts the thread.
-    pub(super) fn start(conn: Connection, read_only: bool) -> std::io::Result<Self> {
+    pub(super) fn start(conn: Connection, access: Access) -> std::io::Result<Self> {
+        let (read_only, place) = match access {
+            Access::Reads => (true, None),
+            Access::Writes(place) => (false, place),
+        };
         let (sender, receiver) = mpsc::channel(MAILBOX);
         let released = Arc::new(Mutex::new(Vec::new()));
         let kill_after = std::env::var(KILL_AFTER_EVENT).ok().and_then(|text| text.parse().ok());
@@ -85,11 +100,15 @@ impl Mailbox {
             counts: Counts::default(),
             miscounted: false,
             read_only,
+            place,
             events: 0,
             kill_after,
             released: Arc::clone(&released),
         };
-        let serve = move || engine.serve(receiver);
+        let serve = move || {
+            engine.serve(receiver);
+            engine.leave();
+        };
         let thread = std::thread::Builder::new().name("ledger".into()).spawn(serve)?;
         Ok(Self { sender: Mutex::new(Some(sender)), released, thread: Mutex::new(Some(thread)) })
     }
@@ -169,16 +188,34 @@ impl Engine {
             let waiting = std::iter::from_fn(|| mailbox.try_recv().ok());
             self.group(std::iter::once(first).chain(waiting).take(most));
         }
-        if !self.read_only {
+        if !self.read_only && self.is_in_place() {
             // The ledger is whole without either; they only leave a smaller, faster file.
             drop(self.conn.execute_batch(sql::OPTIMIZE));
             drop(self.conn.query_row(sql::CHECKPOINT, [], |_| Ok(())));
         }
     }
 
+    fn is_in_place(&self) -> bool {
+        self.place.as_ref().is_none_or(Place::is_kept)
+    }
+
+    /// Closes the connection. Where the file was taken away from under it, what it held is put back.
+    fn leave(self) {
+        let Self { conn, place, .. } = self;
+        let saved = place.filter(|place| !place.is_kept()).and_then(|place| Some((place.save(&conn)?, place)));
+        drop(conn);
+        if let Some((kept, place)) = saved {
+            place.put_back(&kept);
+        }
+    }
+
     /// Does some requests in one transaction and answers them after its commit.
     fn group(&mut self, requests: impl Iterator<Item = Request>) {
-        let begun = self.conn.execute_batch(sql::BEGIN).map_err(failed);
+        let begun = if self.is_in_place() {
+            self.conn.execute_batch(sql::BEGIN).map_err(failed)
+        } else {
+            Err(StoreError::Gone)
+        };
         let mut answers: Vec<Answer> = Vec::new();
         let mut changes: Vec<(Box<Written>, Committed)> = Vec::new();
         for request in requests {
@@ -306,6 +343,7 @@ fn again(failure: &StoreError) -> StoreError {
         StoreError::Full => StoreError::Full,
         StoreError::ReadOnly => StoreError::ReadOnly,
         StoreError::Closed => StoreError::Closed,
+        StoreError::Gone => StoreError::Gone,
         StoreError::Damaged(words) => StoreError::Damaged(words.clone()),
         StoreError::Conflict { job } => StoreError::Conflict { job: *job },
         StoreError::Engine(source) => StoreError::Engine(source.to_string().into()),

@@ -1,5 +1,7 @@
 //! The contract over SQLite, and what is SQLite's own: the file, its format, its lock.
 
+mod power;
+
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -227,16 +229,20 @@ fn what_is_no_ledger_a_newer_one_or_a_damaged_one_is_not_put_in_place() {
     assert!(!name("place").exists());
 }
 
-#[tokio::test]
-async fn a_ledger_of_the_first_format_is_brought_up_to_date_and_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("nightreel.db");
-    let old = Connection::open(&path).unwrap();
+/// A ledger as the first format had it.
+fn first_format(path: &Path) {
+    let old = Connection::open(path).unwrap();
     old.execute_batch(open::MIGRATIONS[0].1).unwrap();
     old.execute_batch(include_str!("tests/first_format.sql")).unwrap();
     old.pragma_update(None, "application_id", 0x6e72_6c31).unwrap();
     old.pragma_update(None, "user_version", 1).unwrap();
-    drop(old);
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_first_format_is_brought_up_to_date_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nightreel.db");
+    first_format(&path);
     assert!(matches!(SqliteStore::open_to_read(&path), Err(OpenError::Older { found: 1, known: 3, .. })));
     let store = SqliteStore::open(&path, contract::at(0)).unwrap();
     let tally = store.tally(None).await.unwrap();

@@ -118,7 +118,11 @@ impl From<OpenError> for Failure {
             OpenError::Unusable { .. } => {
                 Self::new(Exit::Unwritable, error).hint("name a place that you can write with --state PATH")
             }
-            OpenError::Engine { .. } => Self::new(Exit::Unwritable, error),
+            OpenError::Damaged { .. } => Self::new(Exit::Unwritable, error)
+                .hint("go on with a copy that `nightreel export` made, under the same name")
+                .hint("without one, move it away, and begin with: nightreel rescue --adopt --manifest MANIFEST"),
+            OpenError::Engine { .. } => Self::new(Exit::Unwritable, error)
+                .hint("is the disk full, or failing? `nightreel doctor` looks; then run the same command again"),
         }
     }
 }

@@ -225,7 +225,7 @@ fn what_is_no_ledger_a_newer_one_or_a_damaged_one_is_not_put_in_place() {
     let (from, to) = (4096, bytes.len() - 4096);
     bytes[from..to].fill(0x5e);
     std::fs::write(name("torn.db"), bytes).unwrap();
-    assert!(matches!(import("torn.db"), Err(CopyError::Damaged { .. } | CopyError::Open(OpenError::Engine { .. }))));
+    assert!(matches!(import("torn.db"), Err(CopyError::Damaged { .. } | CopyError::Open(OpenError::Damaged { .. }))));
     assert!(!name("place").exists());
 }
 

@@ -157,3 +157,25 @@ async fn wherever_a_migration_is_cut_off_the_next_run_brings_it_to_its_end() {
     }
     assert_eq!(found.into_iter().collect::<Vec<_>>(), [1, 2, 3], "each format in between was met");
 }
+
+#[tokio::test]
+async fn a_look_up_table_that_does_not_go_with_its_rows_is_found_when_the_ledger_is_opened() {
+    let folder = in_memory();
+    let path = folder.path().join("nightreel.db");
+    let store = SqliteStore::open(&path, contract::at(0)).unwrap();
+    contract::filled(&store, "m", 3).await;
+    let key = crate::domain::RowKey::of_id("r1");
+    drop(store);
+    let mut bytes = fs::read(&path).unwrap();
+    let places: Vec<usize> = (0..bytes.len() - 16).filter(|at| bytes[*at..*at + 16] == *key.as_bytes()).collect();
+    assert_eq!(places.len(), 2, "it stands in its row and in the table of keys");
+    for place in places {
+        bytes[place + 3] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        let opened = SqliteStore::open(&path, contract::at(1));
+        assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{opened:?}");
+        bytes[place + 3] ^= 1;
+    }
+    fs::write(&path, &bytes).unwrap();
+    drop(SqliteStore::open(&path, contract::at(2)).unwrap());
+}

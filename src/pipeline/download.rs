@@ -76,6 +76,23 @@ enum Host {
     Played(Arc<dyn Play>),
 }
 
+impl Host {
+    /// Asks for the whole, or for what follows the bytes that are held of a version.
+    async fn get(&self, url: &Url, from: Option<(u64, &str)>) -> Result<Response, reqwest::Error> {
+        match self {
+            Self::Web(client) => {
+                let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+                if let Some((held, validator)) = from {
+                    request = request.header(RANGE, format!("bytes={held}-")).header(IF_RANGE, validator);
+                }
+                request.send().await
+            }
+            #[cfg(test)]
+            Self::Played(host) => Ok(host.get(url, from).await),
+        }
+    }
+}
+
 /// A file host of the tests': what it answers to a request for the whole of a file, or for what follows the bytes that are
 /// held of a version.
 #[cfg(test)]
@@ -191,23 +208,7 @@ impl Downloader {
 
     /// Asks for the whole, or for what follows the bytes that are held of a version.
     async fn ask(&self, url: &Url, from: Option<(u64, &str)>, stop: &CancellationToken) -> Result<Response, Fetched> {
-        let client = match &self.host {
-            Host::Web(client) => client,
-            #[cfg(test)]
-            Host::Played(host) => {
-                let answered = self.clock.within(self.stall_after, host.get(url, from));
-                return match stop.run_until_cancelled(answered).await {
-                    None => Err(Fetched::Stopped),
-                    Some(None) => Err(failed("no answer")),
-                    Some(Some(answer)) => Ok(answer),
-                };
-            }
-        };
-        let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
-        if let Some((held, validator)) = from {
-            request = request.header(RANGE, format!("bytes={held}-")).header(IF_RANGE, validator);
-        }
-        let answered = self.clock.within(self.stall_after, request.send());
+        let answered = self.clock.within(self.stall_after, self.host.get(url, from));
         match stop.run_until_cancelled(answered).await {
             None => Err(Fetched::Stopped),
             Some(None) => Err(failed(&format!("no answer for {} s", self.stall_after.as_secs()))),

@@ -31,5 +31,6 @@ mod schedule;
 mod signals;
 mod soak;
 mod support;
+mod synced;
 mod terminal;
 mod verbs;

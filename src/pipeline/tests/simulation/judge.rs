@@ -169,12 +169,11 @@ impl Judge<'_> {
             };
             let good = made.iter().filter(ours).any(|task| task.sha256.is_some());
             match &job.state {
-                State::Done { .. } => {}
                 State::Failed { cause: FailureCause::TaskFailed { .. } } => {
                     must!(!good || risked > 0, "{} failed, and its video is lost", job.label);
                 }
                 State::Failed { cause: FailureCause::Refused { .. } } => refused += 1,
-                State::Failed { cause: FailureCause::Input { .. } } => {}
+                State::Done { .. } | State::Failed { cause: FailureCause::Input { .. } } => {}
                 State::Planned { .. } if self.budget.is_some() => {}
                 other => return Err(format!("{} comes to no end: {other:?}", job.label)),
             }

@@ -20,15 +20,17 @@ use crate::store::{
     Spent, StoreError, Wanted,
 };
 
+type Answer = oneshot::Sender<Result<(), StoreError>>;
+
 /// A process's store.
 #[derive(Debug)]
 pub(super) struct Watched {
     inner: SqliteStore,
     witness: Arc<Witness>,
     /// Changes that are asked for in the same breath are given to the store together.
-    waiting: Mutex<Vec<(Change, oneshot::Sender<Result<(), StoreError>>)>>,
+    waiting: Mutex<Vec<(Change, Answer)>>,
     /// Callers who will never be answered.
-    unanswered: Mutex<Vec<oneshot::Sender<Result<(), StoreError>>>>,
+    unanswered: Mutex<Vec<Answer>>,
     /// Commits until it falls; 0 for never.
     falls_after: AtomicU32,
     fallen: AtomicBool,

@@ -114,11 +114,11 @@ impl Witness {
             shown: false,
         };
         let Some(before) = seen.open.insert(row.to_owned(), open) else { return };
-        let same = before.reference == *reference && before.account == *account;
+        let its_own = before.reference == *reference && before.account == *account;
         let settled = before.quiet_from.checked_add(rules.settle_after).unwrap();
         let quiet = before.absent_at.is_some_and(|at| at >= settled || was_set(before.quiet_from));
-        let safe = rules.able.resend_is_safe() && same && quiet && before.told != Told::Clearly;
-        let chosen = rules.in_doubt == InDoubt::Resend && same && seen.risked.insert(reference.clone());
+        let safe = rules.able.resend_is_safe() && its_own && quiet && before.told != Told::Clearly;
+        let chosen = rules.in_doubt == InDoubt::Resend && its_own && seen.risked.insert(reference.clone());
         if !safe && !chosen {
             seen.wrong.push(format!("{row} was sent again at {now}, as {reference}, in spite of {before:?}"));
         }

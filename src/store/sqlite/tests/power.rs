@@ -29,11 +29,7 @@ fn laid_down(folder: &Path, number: usize, file: &[u8], log: &[u8]) -> PathBuf {
 
 fn frames(log: &[u8]) -> impl Iterator<Item = usize> {
     let page = u32::from_be_bytes(log[8..12].try_into().unwrap()) as usize;
-    (0..)
-        .map(move |number| HEAD + number * (FRAME_HEAD + page))
-        .take_while(|at| *at <= log.len())
-        .collect::<Vec<_>>()
-        .into_iter()
+    (HEAD..=log.len()).step_by(FRAME_HEAD + page)
 }
 
 /// How many events a ledger has, once its projection and its counts are found to be what they say.

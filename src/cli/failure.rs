@@ -118,7 +118,11 @@ impl From<OpenError> for Failure {
             OpenError::Unusable { .. } => {
                 Self::new(Exit::Unwritable, error).hint("name a place that you can write with --state PATH")
             }
-            OpenError::Engine { .. } => Self::new(Exit::Unwritable, error),
+            OpenError::Damaged { .. } => Self::new(Exit::Unwritable, error)
+                .hint("go on with a copy that `nightreel export` made, under the same name")
+                .hint("without one, move it away, and begin with: nightreel rescue --adopt --manifest MANIFEST"),
+            OpenError::Engine { .. } => Self::new(Exit::Unwritable, error)
+                .hint("is the disk full, or failing? `nightreel doctor` looks; then run the same command again"),
         }
     }
 }
@@ -128,6 +132,10 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::Full | StoreError::ReadOnly => Self::new(Exit::Unwritable, error)
                 .hint("make room, then run the same command again: what was paid is known or will be asked for"),
+            StoreError::Gone => Self::new(Exit::Unwritable, error).hint(
+                "what it held is put back in its place, or, where another file has taken that, lies beside it as `.kept`; \
+                 then the same command goes on",
+            ),
             StoreError::Conflict { .. } | StoreError::Damaged(_) | StoreError::Engine(_) | StoreError::Closed => {
                 Self::new(Exit::Internal, error)
             }

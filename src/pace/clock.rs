@@ -4,6 +4,7 @@
 //! time. The clock never goes backwards within a process: a system clock set back an hour at 3 a.m. must not make every
 //! due task an hour late.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,9 +23,19 @@ pub struct Clock {
 #[derive(Debug, Clone)]
 enum Source {
     /// The system's time, made monotonic.
-    System(Arc<Mutex<Anchor>>),
+    System(Arc<Mutex<Anchor>>, Wall),
     /// Starts at a given instant and advances with tokio's time only, which tests pause.
     Tokio(Anchor),
+}
+
+/// The clock on the system's wall, which anybody may set.
+#[derive(Clone)]
+struct Wall(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl fmt::Debug for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wall")
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,8 +61,13 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the clock is where the time is read")]
     pub fn system() -> Self {
-        let anchor = Anchor::new(Timestamp::now());
-        Self { source: Source::System(Arc::new(Mutex::new(anchor))) }
+        Self::following(Timestamp::now)
+    }
+
+    /// The time that `wall` tells, as if it were the system's: tests set it forwards and back.
+    pub(crate) fn following(wall: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        let anchor = Anchor::new(wall());
+        Self { source: Source::System(Arc::new(Mutex::new(anchor)), Wall(Arc::new(wall))) }
     }
 
     /// A clock that starts at `origin` and moves only with tokio's time (which `start_paused` makes virtual).
@@ -62,14 +78,13 @@ impl Clock {
 
     /// The present instant.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the clock is where the time is read")]
     pub fn now(&self) -> Timestamp {
         match &self.source {
             Source::Tokio(anchor) => anchor.elapsed(),
-            Source::System(shared) => {
+            Source::System(shared, Wall(wall)) => {
                 let mut anchor = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 let ours = anchor.elapsed();
-                let wall = Timestamp::now();
+                let wall = wall();
                 if wall.duration_since(ours) > FOLLOW_AFTER {
                     *anchor = Anchor::new(wall);
                     wall

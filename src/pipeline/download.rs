@@ -8,8 +8,12 @@ mod reach;
 mod tests;
 
 use std::error::Error as _;
+#[cfg(test)]
+use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(test)]
+use futures::future::BoxFuture;
 use reqwest::header::{ACCEPT_ENCODING, IF_RANGE, RANGE};
 use reqwest::{Response, Url};
 use tokio_util::sync::CancellationToken;
@@ -64,10 +68,45 @@ pub enum Fetched {
     },
 }
 
+/// Who answers.
+#[derive(Debug)]
+enum Host {
+    /// Whoever is at the address.
+    Web(Clients),
+    /// A host of the tests', without a network.
+    #[cfg(test)]
+    Played(Arc<dyn Play>),
+}
+
+impl Host {
+    /// Asks for the whole, or for what follows the bytes that are held of a version.
+    async fn get(&self, (url, reach): (&Url, Reach), from: Option<(u64, &str)>) -> Result<Response, reqwest::Error> {
+        match self {
+            Self::Web(clients) => {
+                let client = clients.of(reach)?;
+                let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+                if let Some((held, validator)) = from {
+                    request = request.header(RANGE, format!("bytes={held}-")).header(IF_RANGE, validator);
+                }
+                request.send().await
+            }
+            #[cfg(test)]
+            Self::Played(host) => Ok(host.get(url, from).await),
+        }
+    }
+}
+
+/// A file host of the tests': what it answers to a request for the whole of a file, or for what follows the bytes that are
+/// held of a version.
+#[cfg(test)]
+pub(super) trait Play: std::fmt::Debug + Send + Sync {
+    fn get<'a>(&'a self, url: &'a Url, from: Option<(u64, &'a str)>) -> BoxFuture<'a, Response>;
+}
+
 /// Fetches videos. Holds connection pools of its own, apart from that of any gateway.
 #[derive(Debug)]
 pub struct Downloader {
-    clients: Clients,
+    host: Host,
     clock: Clock,
     stall_after: Duration,
     max_bytes: u64,
@@ -84,7 +123,15 @@ impl Downloader {
     /// A downloader that gives a download up after `stall_after` without a byte, or with next to none, or when it is larger
     /// than `max_bytes`. A download as a whole may take as long as it likes.
     pub fn new(clock: Clock, stall_after: Duration, max_bytes: u64) -> Result<Self, BuildError> {
-        Ok(Self { clients: Clients::new()?, clock, stall_after, max_bytes, private: Vec::new() })
+        let host = Host::Web(Clients::new()?);
+        Ok(Self { host, clock, stall_after, max_bytes, private: Vec::new() })
+    }
+
+    /// A downloader from a host of the tests'.
+    #[cfg(test)]
+    pub(super) fn playing(host: Arc<dyn Play>, clock: Clock) -> Self {
+        let (stall_after, max_bytes) = (Self::STALL_AFTER, Self::MAX_BYTES);
+        Self { host: Host::Played(host), clock, stall_after, max_bytes, private: Vec::new() }
     }
 
     /// Lets links of these accounts lead to private networks.
@@ -180,16 +227,11 @@ impl Downloader {
     /// Asks for the whole, or for what follows the bytes that are held of a version.
     async fn ask(
         &self,
-        (url, reach): (&Url, Reach),
+        link: (&Url, Reach),
         from: Option<(u64, &str)>,
         stop: &CancellationToken,
     ) -> Result<Response, Fetched> {
-        let client = self.clients.of(reach).map_err(transport_failed)?;
-        let mut request = client.get(url.clone()).header(ACCEPT_ENCODING, "identity");
-        if let Some((held, validator)) = from {
-            request = request.header(RANGE, format!("bytes={held}-")).header(IF_RANGE, validator);
-        }
-        let answered = self.clock.within(self.stall_after, request.send());
+        let answered = self.clock.within(self.stall_after, self.host.get(link, from));
         match stop.run_until_cancelled(answered).await {
             None => Err(Fetched::Stopped),
             Some(None) => Err(failed(&format!("no answer for {} s", self.stall_after.as_secs()))),

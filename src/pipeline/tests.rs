@@ -1,6 +1,7 @@
 //! Whole runs over a scripted remote, on virtual time.
 
 mod probes;
+mod simulation;
 
 use std::time::Duration;
 

@@ -5,6 +5,8 @@
 mod account;
 mod api;
 mod callback;
+#[cfg(test)]
+pub(crate) mod direct;
 mod door;
 pub mod fault;
 mod files;

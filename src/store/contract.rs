@@ -331,7 +331,7 @@ async fn rows_are_known_by_key_name_and_content(store: &dyn Store) {
 }
 
 /// What may come to a job in its state, chosen by `dice`.
-fn some_event(job: &Job, dice: &mut fastrand::Rng) -> JobEvent {
+pub(crate) fn some_event(job: &Job, dice: &mut fastrand::Rng) -> JobEvent {
     let task = || TaskId::new(job.id.to_string()).unwrap();
     let artifact = || Artifact { key: job.output.clone(), bytes: 3, sha256: Digest::of(b"abc") };
     let due_at = at(dice.i64(0..100));

@@ -49,6 +49,9 @@ pub enum StoreError {
     /// The store was closed.
     #[error("the ledger was closed")]
     Closed,
+    /// Its file was taken away from under it. Nothing was written since.
+    #[error("the ledger's file was deleted, moved or replaced while it was being worked on")]
+    Gone,
 }
 
 /// One manifest under one name.

@@ -102,3 +102,59 @@ fn a_night_of_probes_killed_again_and_again_pays_once_and_passes_no_limit() {
     assert_eq!(stats["peak_parallel"], 2, "{stats}");
     world.paid_once(ROWS);
 }
+
+/// A ledger of which so many rows are at the remote, whose tasks have ended.
+fn left_at_the_remote(world: &World, state: &str, batch: &str, rows: usize) {
+    let manifest = world.manifest("m.csv", rows);
+    let before = world.tasks().len();
+    let more = [manifest.to_str().unwrap(), "--state", state, "--batch", batch, "--out", batch, "--in-flight", "9"];
+    // An intent and an answer each.
+    assert!(killed_after(world, 2 * rows, &[&more[..], &["--min-poll", "30s", "--canary", "0"]].concat()));
+    world.until("tasks are made", |made| made.len() == before + rows);
+    world.until_ended();
+}
+
+#[test]
+fn collecting_that_is_killed_after_any_event_is_taken_up_and_nothing_is_sent() {
+    let world = World::new(&["--fault", "truncate=0.3", "--fault", "link-expired=0.2"]);
+    let mut events = 0;
+    loop {
+        events += 1;
+        let (state, batch) = (format!("state/{events}.db"), format!("after{events}"));
+        left_at_the_remote(&world, &state, &batch, ROWS);
+        let collect = ["collect", "--gateway", "kling", "--base-url", &world.base_url, "--state", &state];
+        let collect = [&collect[..], &["--min-poll", "30ms", "--settle-after", "400ms"]].concat();
+        let killed = world.command(&collect).env(KILL, events.to_string()).output().unwrap();
+        world.nightreel(&collect).exits(0);
+        assert_eq!(world.tasks().len(), ROWS * events, "killed after event {events}");
+        let done: Vec<_> = world.results(&batch).into_values().filter(|row| row["state"] == "done").collect();
+        assert_eq!(done.len(), ROWS, "killed after event {events}");
+        if killed.status.code() == Some(0) {
+            break;
+        }
+        assert!(events < 60, "it never ends");
+    }
+    assert!(events > 2 * ROWS, "only {events} events: the kill point was not met");
+}
+
+#[test]
+fn a_run_that_is_killed_while_it_is_shutting_down_is_taken_up() {
+    let faults = ["--fault", "slow-answer=1:500ms", "--task-time", "100ms..200ms"];
+    let world = World::new(&faults);
+    // Three intents, then the signal, then three answers: it is killed after each of them.
+    for events in ROWS + 1..=2 * ROWS {
+        let (state, batch) = (format!("state/{events}.db"), format!("after{events}"));
+        let manifest = world.manifest("m.csv", 2 * ROWS);
+        let before = world.tasks().len();
+        let more = [manifest.to_str().unwrap(), "--state", &state, "--batch", &batch, "--out", &batch];
+        let more = [&more[..], &["--canary", "0", "--in-flight", "3", "--min-poll", "30s"]].concat();
+        let mut run = world.command(&world.kling(&more)).env(KILL, events.to_string()).spawn().unwrap();
+        world.until_made(before + ROWS);
+        crate::support::signal(&run, "INT");
+        assert_eq!(run.wait().unwrap().code(), None, "it came to its end before event {events}");
+        assert_eq!(world.tasks().len(), before + ROWS, "it sent more after the signal");
+        world.run(&more[..more.len() - 2]).exits(0);
+        assert_eq!(world.tasks().len(), before + 2 * ROWS, "killed after event {events}");
+        assert!(world.results(&batch).values().all(|row| row["state"] == "done"));
+    }
+}

@@ -82,6 +82,7 @@ pub(super) fn begin(engine: &mut Engine) {
 pub(super) fn end(engine: &mut Engine) {
     let Bulk::On(keys) = engine.bulk else { return };
     let keys = match keys {
+        _ if !engine.is_in_place() => Err(StoreError::Gone),
         _ if engine.conn.is_autocommit() => Err(StoreError::Full),
         Keys::Sorted => engine.conn.execute_batch(sql::KEYS).map_err(twice),
         Keys::Looked => Ok(()),

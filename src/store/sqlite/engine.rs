@@ -14,6 +14,7 @@ use crate::store::StoreError;
 
 use super::bulk::{self, Bulk};
 use super::counts::{self, Counts};
+use super::place::Place;
 use super::sql;
 use super::write::{self, Written};
 
@@ -52,6 +53,15 @@ enum How {
     Look,
 }
 
+/// What a connection is for.
+#[derive(Debug)]
+pub(super) enum Access {
+    /// To read beside a run.
+    Reads,
+    /// To work on the ledger, in the file that is there; `None` in memory.
+    Writes(Option<Place>),
+}
+
 /// What the thread works with.
 #[derive(Debug)]
 pub(super) struct Engine {
@@ -67,6 +77,7 @@ pub(super) struct Engine {
     pub(super) read_only: bool,
     /// Many rows that are admitted in one transaction of their own.
     pub(super) bulk: Bulk,
+    place: Option<Place>,
     events: u64,
     kill_after: Option<u64>,
     released: Arc<Mutex<Vec<JobId>>>,
@@ -82,7 +93,11 @@ pub(super) struct Mailbox {
 
 impl Mailbox {
     /// Starts the thread.
-    pub(super) fn start(conn: Connection, read_only: bool) -> std::io::Result<Self> {
+    pub(super) fn start(conn: Connection, access: Access) -> std::io::Result<Self> {
+        let (read_only, place) = match access {
+            Access::Reads => (true, None),
+            Access::Writes(place) => (false, place),
+        };
         let (sender, receiver) = mpsc::channel(MAILBOX);
         let released = Arc::new(Mutex::new(Vec::new()));
         let kill_after = std::env::var(KILL_AFTER_EVENT).ok().and_then(|text| text.parse().ok());
@@ -94,11 +109,15 @@ impl Mailbox {
             miscounted: false,
             read_only,
             bulk: Bulk::default(),
+            place,
             events: 0,
             kill_after,
             released: Arc::clone(&released),
         };
-        let serve = move || engine.serve(receiver);
+        let serve = move || {
+            engine.serve(receiver);
+            engine.leave();
+        };
         let thread = std::thread::Builder::new().name("ledger".into()).spawn(serve)?;
         Ok(Self { sender: Mutex::new(Some(sender)), released, thread: Mutex::new(Some(thread)) })
     }
@@ -199,10 +218,24 @@ impl Engine {
             self.group(std::iter::once(first).chain(waiting).take(most));
         }
         bulk::end(self);
-        if !self.read_only {
+        if !self.read_only && self.is_in_place() {
             // The ledger is whole without either; they only leave a smaller, faster file.
             drop(self.conn.execute_batch(sql::OPTIMIZE));
             drop(self.conn.query_row(sql::CHECKPOINT, [], |_| Ok(())));
+        }
+    }
+
+    pub(super) fn is_in_place(&self) -> bool {
+        self.place.as_ref().is_none_or(Place::is_kept)
+    }
+
+    /// Closes the connection. Where the file was taken away from under it, what it held is put back.
+    fn leave(self) {
+        let Self { conn, place, .. } = self;
+        let saved = place.filter(|place| !place.is_kept()).and_then(|place| Some((place.save(&conn)?, place)));
+        drop(conn);
+        if let Some((kept, place)) = saved {
+            place.put_back(&kept);
         }
     }
 
@@ -261,6 +294,9 @@ impl Engine {
     }
 
     fn begin(&self) -> Result<(), StoreError> {
+        if !self.is_in_place() {
+            return Err(StoreError::Gone);
+        }
         self.conn.prepare_cached(sql::BEGIN).and_then(|mut begin| begin.execute([])).map(drop).map_err(failed)
     }
 
@@ -353,8 +389,11 @@ impl Engine {
 /// What the engine's failure means to callers.
 pub(super) fn failed(error: rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode as Code;
+    // The index of the log could not be made larger.
+    let no_index = error.sqlite_error().is_some_and(|of| of.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
     match error.sqlite_error_code() {
         Some(Code::DiskFull) => StoreError::Full,
+        Some(Code::SystemIoFailure) if no_index => StoreError::Full,
         Some(Code::DatabaseCorrupt | Code::NotADatabase) => StoreError::Damaged(error.to_string()),
         Some(Code::ReadOnly) => StoreError::ReadOnly,
         _ => StoreError::Engine(Box::new(error)),
@@ -367,6 +406,7 @@ fn again(failure: &StoreError) -> StoreError {
         StoreError::Full => StoreError::Full,
         StoreError::ReadOnly => StoreError::ReadOnly,
         StoreError::Closed => StoreError::Closed,
+        StoreError::Gone => StoreError::Gone,
         StoreError::Damaged(words) => StoreError::Damaged(words.clone()),
         StoreError::Conflict { job } => StoreError::Conflict { job: *job },
         StoreError::Engine(source) => StoreError::Engine(source.to_string().into()),

@@ -7,6 +7,7 @@ mod copy;
 mod counts;
 mod engine;
 mod open;
+mod place;
 mod planned;
 mod prune;
 mod read;
@@ -32,8 +33,9 @@ use super::{
     Spent, Store, StoreError, Wanted,
 };
 pub use copy::{Copied, CopyError, Moves};
-use engine::Mailbox;
+use engine::{Access, Mailbox};
 pub use open::{OpenError, is_on_network};
+use place::Place;
 
 /// A ledger in an SQLite file, or in memory.
 #[derive(Debug)]
@@ -50,7 +52,9 @@ impl SqliteStore {
         let path = open::create(path)?;
         let lock = RunLock::take(&path, now).map_err(|failed| open::locked(&path, failed))?;
         let conn = open::to_write(&path)?;
-        let mailbox = Mailbox::start(conn, false).map_err(|source| OpenError::Unusable { path, source })?;
+        let place = Place::of(&path).map_err(|source| OpenError::Unusable { path: path.clone(), source })?;
+        let mailbox = Mailbox::start(conn, Access::Writes(Some(place)));
+        let mailbox = mailbox.map_err(|source| OpenError::Unusable { path, source })?;
         Ok(Self { mailbox, _lock: Some(lock) })
     }
 
@@ -60,7 +64,7 @@ impl SqliteStore {
             return Ok(None);
         }
         let conn = open::to_read(path)?;
-        let started = Mailbox::start(conn, true);
+        let started = Mailbox::start(conn, Access::Reads);
         let mailbox = started.map_err(|source| OpenError::Unusable { path: path.to_path_buf(), source })?;
         Ok(Some(Self { mailbox, _lock: None }))
     }
@@ -75,7 +79,7 @@ impl SqliteStore {
     pub fn open_in_memory() -> Result<Self, OpenError> {
         let conn = open::in_memory()?;
         let unusable = |source| OpenError::Unusable { path: ":memory:".into(), source };
-        Ok(Self { mailbox: Mailbox::start(conn, false).map_err(unusable)?, _lock: None })
+        Ok(Self { mailbox: Mailbox::start(conn, Access::Writes(None)).map_err(unusable)?, _lock: None })
     }
 }
 

@@ -20,6 +20,10 @@ pub(super) const MIGRATIONS: [(&str, &str); 4] = [
     ("0004_read_as_written", include_str!("migrations/0004_read_as_written.sql")),
 ];
 
+/// A ledger that is no larger is read through when it is opened to work on it: that takes some milliseconds, and a look-up
+/// table that does not go with its rows would have paid rows taken for new ones.
+const CHECKED_UP_TO: u64 = 8 << 20;
+
 /// A ledger could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -73,6 +77,14 @@ pub enum OpenError {
         found: i64,
         /// The format known here.
         known: i64,
+    },
+    /// It is damaged.
+    #[error("{path}: the ledger is damaged: {words}")]
+    Damaged {
+        /// The ledger.
+        path: PathBuf,
+        /// What is wrong with it.
+        words: String,
     },
     /// The engine failed.
     #[error("{path}: the ledger's engine failed")]
@@ -135,7 +147,16 @@ pub(super) fn to_write(path: &Path) -> Result<Connection, OpenError> {
     let engine = |source| classified(path, source);
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(engine)?;
-    prepare(conn, path)
+    let conn = prepare(conn, path)?;
+    if path.metadata().is_ok_and(|found| found.len() <= CHECKED_UP_TO) {
+        let words: String = conn.query_row(sql::CHECK, [], |row| row.get(0)).map_err(engine)?;
+        if words != "ok" {
+            // What stands in stars only says where to read on.
+            let words = words.lines().find(|line| !line.starts_with('*')).unwrap_or("its parts do not fit").to_owned();
+            return Err(OpenError::Damaged { path: path.to_path_buf(), words });
+        }
+    }
+    Ok(conn)
 }
 
 /// A ledger in memory, for tests.
@@ -218,6 +239,9 @@ fn known() -> i64 {
 pub(super) fn classified(path: &Path, source: rusqlite::Error) -> OpenError {
     match source.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => OpenError::NotALedger { path: path.to_path_buf() },
+        Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
+            OpenError::Damaged { path: path.to_path_buf(), words: source.to_string() }
+        }
         _ => OpenError::Engine { path: path.to_path_buf(), source },
     }
 }

@@ -1,5 +1,7 @@
 //! The contract over SQLite, and what is SQLite's own: the file, its format, its lock.
 
+mod power;
+
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -311,20 +313,24 @@ fn what_is_no_ledger_a_newer_one_or_a_damaged_one_is_not_put_in_place() {
     let (from, to) = (4096, bytes.len() - 4096);
     bytes[from..to].fill(0x5e);
     std::fs::write(name("torn.db"), bytes).unwrap();
-    assert!(matches!(import("torn.db"), Err(CopyError::Damaged { .. } | CopyError::Open(OpenError::Engine { .. }))));
+    assert!(matches!(import("torn.db"), Err(CopyError::Damaged { .. } | CopyError::Open(OpenError::Damaged { .. }))));
     assert!(!name("place").exists());
+}
+
+/// A ledger as the first format had it.
+fn first_format(path: &Path) {
+    let old = Connection::open(path).unwrap();
+    old.execute_batch(open::MIGRATIONS[0].1).unwrap();
+    old.execute_batch(include_str!("tests/first_format.sql")).unwrap();
+    old.pragma_update(None, "application_id", 0x6e72_6c31).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
 }
 
 #[tokio::test]
 async fn a_ledger_of_the_first_format_is_brought_up_to_date_and_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("nightreel.db");
-    let old = Connection::open(&path).unwrap();
-    old.execute_batch(open::MIGRATIONS[0].1).unwrap();
-    old.execute_batch(include_str!("tests/first_format.sql")).unwrap();
-    old.pragma_update(None, "application_id", 0x6e72_6c31).unwrap();
-    old.pragma_update(None, "user_version", 1).unwrap();
-    drop(old);
+    first_format(&path);
     assert!(matches!(SqliteStore::open_to_read(&path), Err(OpenError::Older { found: 1, known: 4, .. })));
     let store = SqliteStore::open(&path, contract::at(0)).unwrap();
     let tally = store.tally(None).await.unwrap();

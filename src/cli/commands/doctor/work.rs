@@ -98,6 +98,7 @@ fn open(state: &Path, findings: &mut Findings) -> Result<Option<Arc<dyn Store>>,
             | OpenError::NetworkFilesystem { .. }
             | OpenError::NotALedger { .. }
             | OpenError::Newer { .. }
+            | OpenError::Damaged { .. }
             | OpenError::Engine { .. }),
         ) => {
             let failure = Failure::from(error);

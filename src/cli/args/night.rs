@@ -29,7 +29,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     shown: Shown,
     /// What of the work it does: all, submit,watch or collect [default: all]
-    #[arg(long, value_name = "STAGES")]
+    #[arg(long, value_name = "STAGES", help_heading = "Many machines")]
     stages: Option<String>,
     /// How many of the last tasks may fail before their scene or account is paused, or off [default: 50%]
     #[arg(long, value_name = "PERCENT", help_heading = "Money")]
@@ -58,7 +58,7 @@ pub(crate) struct Worker {
     #[command(flatten)]
     shift: Shift,
     /// What of the work it does: all, submit,watch or collect [default: all]
-    #[arg(long, value_name = "STAGES")]
+    #[arg(long, value_name = "STAGES", help_heading = "Many machines")]
     stages: Option<String>,
     /// How many of the last tasks may fail before their scene or account is paused, or off [default: 50%]
     #[arg(long, value_name = "PERCENT", help_heading = "Money")]

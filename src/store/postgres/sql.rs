@@ -84,17 +84,17 @@ pub(super) const CLAIMED: &str = "
 pub(super) const JOB: &str = "SELECT * FROM readable WHERE id = $1";
 pub(super) const JOBS: &str = "
     SELECT r.* FROM readable r JOIN jobs j ON j.id = r.id
-    WHERE j.id > $1 AND ($2::bigint IS NULL OR j.batch = $2) AND (cardinality($3::smallint[]) = 0 OR j.state = ANY ($3))
+    WHERE j.id > $1 AND ($2::bigint IS NULL OR j.batch = $2) AND (cardinality($3::smallint[]) = 0 OR state = ANY ($3))
     AND ($4::text IS NULL OR j.label = $4 OR j.task = $4 OR j.client_ref = $4) ORDER BY j.id LIMIT $5";
 pub(super) const JOBS_TROUBLED: &str = "
     SELECT r.* FROM readable r JOIN jobs j ON j.id = r.id
-    WHERE j.state >= 7 AND j.id > $1 AND ($2::bigint IS NULL OR j.batch = $2) AND j.state = ANY ($3)
+    WHERE j.state >= 7 AND j.id > $1 AND ($2::bigint IS NULL OR j.batch = $2) AND state = ANY ($3)
     AND ($4::text IS NULL OR j.label = $4 OR j.task = $4 OR j.client_ref = $4) ORDER BY j.id LIMIT $5";
 pub(super) const NEWEST: &str = "
     SELECT r.* FROM (
         SELECT job, max(seq) AS seq FROM (SELECT seq, job, name FROM events ORDER BY seq DESC LIMIT 5000) latest
         WHERE name = 'stored' GROUP BY job ORDER BY max(seq) DESC LIMIT $1
-    ) stored JOIN jobs j ON j.id = stored.job JOIN readable r ON r.id = j.id WHERE j.state = 6 ORDER BY stored.seq DESC";
+    ) stored JOIN jobs j ON j.id = stored.job JOIN readable r ON r.id = j.id WHERE state = 6 ORDER BY stored.seq DESC";
 pub(super) const TALLY: &str = "
     SELECT state, sum(jobs)::bigint, sum(submissions)::bigint FROM groups
     WHERE $1::bigint IS NULL OR batch = $1 GROUP BY state";

@@ -66,6 +66,9 @@
 //! - **budget**: what may be paid in all runs of a batch.
 //! - **handle**: where a remote said that a task is to be asked for.
 //! - **run**: one process working on a ledger.
+//! - **fleet**: the processes that work on one ledger together.
+//! - **lease**: what says that a process of a fleet still has what it has taken.
+//! - **room**: the slots of an account as a fleet counts them.
 //! - **fit**: an image that the remote will take, as far as can be told from here; else it is **unfit**.
 //! - **fit copy**: what `scan` makes of an unfit image, or of one that is stored turned.
 //! - **shift**: the hours of one run: from when on it may send, and when it ends.

@@ -17,7 +17,7 @@ const LEVELS: [&[&str]; 8] = [
 ];
 
 /// Which crate may appear where.
-const CRATES: [(&str, &[&str]); 17] = [
+const CRATES: [(&str, &[&str]); 20] = [
     ("csv", &["catalogue/", "manifest/", "report/", "scan/"]),
     ("clap", &["cli/"]),
     ("comfy_table", &["cli/", "report/"]),
@@ -35,6 +35,9 @@ const CRATES: [(&str, &[&str]); 17] = [
     ("imagesize", &["image/", "simulator/"]),
     ("raster", &["scan/"]),
     ("object_store", &["sink/object/"]),
+    ("rustls_native_certs", &["store/postgres"]),
+    ("tokio_postgres", &["store/postgres"]),
+    ("tokio_postgres_rustls", &["store/postgres"]),
 ];
 
 /// The longest that a file may be, tests apart.

@@ -104,7 +104,7 @@ fn written(path: &Path, rows: usize, image: impl Fn(usize) -> String) {
 }
 
 /// A row as that manifest has it.
-fn row(number: usize) -> NewJob {
+pub(crate) fn row(number: usize) -> NewJob {
     let label = format!("row{number:07}");
     let image = ImageSource::Url(format!("https://cdn.example.com/wedding/photos/{number:07}.jpg"));
     let scene = scene(number).to_owned();

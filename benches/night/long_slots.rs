@@ -18,7 +18,7 @@ use nightreel::gateway::{
 use nightreel::ledger::Ledger;
 use nightreel::pace::{Clock, Shift};
 use nightreel::pipeline::download::Downloader;
-use nightreel::pipeline::{Caution, Gate, InDoubt, LaneSettings, Parts, Pipeline, Settings, Trees};
+use nightreel::pipeline::{Caution, Ends, Gate, InDoubt, LaneSettings, Parts, Pipeline, Settings, Stages, Trees};
 use nightreel::sink::LocalSink;
 use nightreel::store::sqlite::SqliteStore;
 use nightreel::store::{Account, NewJob, Store};
@@ -140,6 +140,8 @@ fn settings(gateway: Arc<dyn Gateway>, in_flight: usize, probe: bool) -> Setting
         caution: Caution { canary: 0, most_failures: None },
         shift: Shift::default(),
         budget: None,
+        stages: Stages::All,
+        ends: Ends::WhenIdle,
     }
 }
 

@@ -24,7 +24,7 @@ use crate::config::{Key, Layer};
 pub(crate) use doctor::Doctor;
 pub(crate) use history::{Export, Import, Logs, Prune};
 pub(crate) use money::{Receipt, Rescue};
-pub(crate) use night::{Check, Run};
+pub(crate) use night::{Check, Run, Worker};
 pub(crate) use report::Report;
 pub(crate) use scan::{Colour, Fit, PairBy, Scan};
 pub(crate) use schedule::Schedule;
@@ -77,7 +77,7 @@ pub(crate) struct Global {
         help_heading = "Global"
     )]
     pub(crate) config: Option<PathBuf>,
-    /// The ledger [default: state/nightreel.db]
+    /// The ledger: a file, or `postgres://USER@HOST/DATABASE` for many machines [default: state/nightreel.db]
     #[arg(long, global = true, value_name = "PATH", help_heading = "Global")]
     pub(crate) state: Option<String>,
     /// Print one JSON object to standard output
@@ -115,6 +115,15 @@ Examples:
     /// Fetch what is paid for; submits nothing, needs neither manifest nor images
     #[command(after_help = "Example:\n  nightreel collect")]
     Collect(Collect),
+    /// Work on whatever a ledger in PostgreSQL holds, beside any number of others, until it is stopped
+    ///
+    /// Any machine may join and leave at any time; what one that died had in hand comes back after ten seconds. What no other
+    /// machine may pass is kept together: the rate, the parallel generations and the budget of each account.
+    #[command(after_help = "\
+Examples:
+  nightreel worker --state postgres://night@db/nightreel --gateway kling --rate 20/min --in-flight 5
+  nightreel worker --state postgres://night@db/nightreel --stages collect")]
+    Worker(Worker),
     /// Tell one row's whole history in plain words, how it stands, and what to type
     ///
     /// Works beside a run. Times are those of this machine; how long after the one before stands before each line.
@@ -328,6 +337,7 @@ impl Cli {
             Verb::Run(run) => flags.extend(run.flags()),
             Verb::Schedule(schedule) => flags.extend(schedule.run.flags()),
             Verb::Check(check) => flags.extend(check.flags()),
+            Verb::Worker(worker) => flags.extend(worker.flags()),
             Verb::Collect(collect) => flags.extend(collect.remote.flags()),
             Verb::Doctor(doctor) => flags.extend(doctor.flags()),
             Verb::Serve(serve) => flags.extend(serve.flags()),

@@ -127,6 +127,30 @@ impl From<OpenError> for Failure {
     }
 }
 
+#[cfg(feature = "postgres")]
+impl From<crate::store::postgres::OpenError> for Failure {
+    fn from(error: crate::store::postgres::OpenError) -> Self {
+        use crate::store::postgres::OpenError as Shared;
+        let (exit, hint) = match &error {
+            Shared::Address { .. } => {
+                (Exit::Usage, "such as --state postgres://USER@HOST/DATABASE?sslmode=verify-full")
+            }
+            Shared::Unreachable { .. } => (
+                Exit::Unwritable,
+                "is it up, and is TLS right? sslrootcert=FILE names whom to trust, sslmode=disable does without",
+            ),
+            Shared::Refused { .. } => (
+                Exit::Usage,
+                "a password comes from PGPASSWORD or ~/.pgpass; the user must be allowed to make the schema nightreel",
+            ),
+            Shared::NotALedger { .. } => (Exit::Usage, "name another database with --state"),
+            Shared::Newer { .. } => (Exit::Usage, "use the newer nightreel that made it, on every machine"),
+            Shared::Older { .. } => (Exit::Usage, "any `nightreel run` or `nightreel collect` brings it up to date"),
+        };
+        Self::new(exit, error).hint(hint)
+    }
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {

@@ -104,6 +104,9 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
             Verb::Collect(_) => {
                 telling::of(settings, signals, Box::pin(commands::collect::collect(global, settings, signals))).await
             }
+            Verb::Worker(_) => {
+                telling::of(settings, signals, Box::pin(commands::worker::worker(global, settings, signals))).await
+            }
             Verb::Simulate(simulate) => commands::simulate::simulate(simulate, global, signals).await,
             Verb::Serve(_) => commands::serve::serve(global, settings, signals).await,
             Verb::Check(check) => commands::check::check(check, global, settings).await,
@@ -129,7 +132,7 @@ async fn dispatch(cli: &Cli, settings: &Settings, unsettled: &[Unsettled], signa
         }
     };
     // These end in order by themselves.
-    if matches!(cli.verb, Verb::Run(_) | Verb::Collect(_) | Verb::Simulate(_) | Verb::Serve(_)) {
+    if matches!(cli.verb, Verb::Run(_) | Verb::Collect(_) | Verb::Worker(_) | Verb::Simulate(_) | Verb::Serve(_)) {
         return quick.await;
     }
     tokio::select! {

@@ -1,5 +1,6 @@
 //! Settings to parts: which ledger, which remote, which key. Nothing is sent from here.
 
+mod ledger;
 mod trees;
 
 use std::path::{Path, PathBuf};
@@ -9,64 +10,19 @@ use std::time::Duration;
 use crate::config::{AccountSettings, Settings};
 use crate::domain::{AccountName, BatchName};
 use crate::gateway::{self, Pause, PauseReason, Preset, Region};
-use crate::ledger::Ledger;
 use crate::pace::Clock;
 use crate::pipeline::download::Downloader;
 use crate::pipeline::{LaneSettings, Parts, Trees};
 use crate::plan::{Sender, Senders, USUAL_TASK};
 use crate::simulator::{self, Simulator};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Account, Batch, Store};
+use crate::store::{self, Account, Batch, Store};
 
+pub(super) use ledger::{Opened, is_there, must_be_a_file, must_open, must_read, no_ledger, open, open_to_read};
 pub(super) use trees::{must_be_ready, sink, tree};
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::near;
-
-/// A ledger that this process works on.
-pub(super) struct Opened {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) ledger: Ledger,
-    pub(super) clock: Clock,
-}
-
-impl Opened {
-    /// A ledger that is only read: whatever would change it is refused.
-    pub(super) fn to_read(store: Arc<dyn Store>) -> Self {
-        let clock = Clock::system();
-        Self { ledger: Ledger::new(Arc::clone(&store), clock.clone()), store, clock }
-    }
-}
-
-/// Opens the ledger to work on it.
-pub(super) fn open(settings: &Settings) -> Result<Opened, Failure> {
-    let clock = Clock::system();
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&settings.state, clock.now())?);
-    let ledger = Ledger::new(Arc::clone(&store), clock.clone());
-    Ok(Opened { store, ledger, clock })
-}
-
-/// Opens the ledger to read it, also beside a run; `None` when there is none.
-pub(super) fn open_to_read(settings: &Settings) -> Result<Option<Arc<dyn Store>>, Failure> {
-    let store = SqliteStore::open_to_read(&settings.state)?;
-    Ok(store.map(|store| -> Arc<dyn Store> { Arc::new(store) }))
-}
-
-/// Opens the ledger to read it, or says that there is none.
-pub(super) fn must_read(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
-    open_to_read(settings)?.ok_or_else(|| no_ledger(settings))
-}
-
-/// Opens the ledger to work on it, or says that there is none.
-pub(super) fn must_open(settings: &Settings) -> Result<Opened, Failure> {
-    if settings.state.exists() { open(settings) } else { Err(no_ledger(settings)) }
-}
-
-pub(super) fn no_ledger(settings: &Settings) -> Failure {
-    Failure::new(Exit::Usage, format!("{}: there is no ledger yet", settings.state.display()))
-        .hint("`nightreel run MANIFEST` makes one; `--state PATH` names another")
-}
 
 /// The remotes of a run.
 pub(super) struct Remotes {
@@ -98,6 +54,12 @@ pub(super) async fn remotes(settings: &Settings, opened: &Opened) -> Result<Remo
         let mut base_url = place.base_url.clone();
         let embedded = place.is_embedded();
         if embedded {
+            if opened.store.fleet().is_some() {
+                return Err(Failure::new(Exit::Usage, "a simulator within this process is unknown to the others")
+                    .hint(
+                        "start one for all: nightreel simulate --port 8099; then --gateway simulator --base-url URL",
+                    ));
+            }
             let several = settings.accounts.len() > 1;
             let simulator =
                 embed(settings, account, several.then_some(place.name.as_ref()).flatten(), &opened.clock).await?;
@@ -326,7 +288,7 @@ async fn embed(
     let in_flight = u32::try_from(account.in_flight).unwrap_or(u32::MAX);
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let of = name.map_or_else(String::new, |name| format!("{}.", name.as_str().chars().map(plain).collect::<String>()));
-    let journal = Some(settings.state.with_extension(format!("{of}simulator.jsonl")));
+    let journal = Some(store::beside(&settings.state).with_extension(format!("{of}simulator.jsonl")));
     let wanted = simulator::Settings { in_flight: Some(in_flight), journal, ..simulator::Settings::default() };
     Ok(Simulator::start(wanted, clock.clone()).await?)
 }

@@ -14,12 +14,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use secrecy::SecretString;
 
 use crate::domain::{AccountName, Money};
 use crate::notify::Settings as NotifySettings;
 use crate::pace::Hours;
-use crate::pipeline::Caution;
 use crate::pipeline::download::Downloader;
+use crate::pipeline::{Caution, Stages};
+use crate::store;
 
 pub use account::AccountSettings;
 pub use dashboard::DashboardSettings;
@@ -142,8 +144,12 @@ pub struct Settings {
     pub out: PathBuf,
     /// Whether the output tree was named, or is the default.
     pub out_named: bool,
-    /// The ledger. Default `state/nightreel.db`.
+    /// The ledger: a file, or a database's address, never with a password. Default `state/nightreel.db`.
     pub state: PathBuf,
+    /// The password of that address, where it had one.
+    pub state_password: Option<SecretString>,
+    /// What of the work a run does. Default: all.
+    pub stages: Stages,
     /// The template of output names. Default `{scene}/{id}.mp4`.
     pub name: String,
     /// How long a row in doubt must be quiet. Default 60 s.
@@ -208,6 +214,7 @@ impl Settings {
             max_runtime: kept(find.span(Key::MaxRuntime), &mut unsettled),
             window: kept(find.parse(Key::Window, |text| text.parse().ok(), WINDOW), &mut unsettled),
         };
+        let (state, state_password) = kept(ledger(&find).map(Some), &mut unsettled).unwrap_or_default();
         let settings = Self {
             hours,
             notify: notify::settle(&find, &accounts, &mut unsettled),
@@ -215,7 +222,10 @@ impl Settings {
             tables: account::tables(layers),
             out: text(Key::Out, "videos").into(),
             out_named: find.text(Key::Out).is_some(),
-            state: text(Key::State, "state/nightreel.db").into(),
+            state: state.into(),
+            state_password: state_password.map(Into::into),
+            stages: kept(find.parse(Key::Stages, stages, "all, submit,watch or collect"), &mut unsettled)
+                .unwrap_or_default(),
             name: text(Key::Name, "{scene}/{id}.mp4"),
             settle_after: kept(find.span(Key::SettleAfter), &mut unsettled).unwrap_or(Duration::from_secs(60)),
             deadline: kept(find.span(Key::Deadline), &mut unsettled).unwrap_or(Duration::from_hours(24)),
@@ -234,6 +244,28 @@ impl Settings {
                 .unwrap_or_default(),
         };
         (settings, unsettled)
+    }
+}
+
+/// The ledger, and its password. One on the command line would be shown to everybody who lists processes.
+fn ledger(find: &Find<'_>) -> Result<(String, Option<String>), ConfigError> {
+    let Some((origin, text)) = find.told(Key::State) else { return Ok(("state/nightreel.db".to_owned(), None)) };
+    let (place, password) = store::without_password(text);
+    if password.is_some() && origin.starts_with("--") {
+        let expected = "a password on the command line is seen by all; set PGPASSWORD, write it into ~/.pgpass (PGPASSFILE), \
+                        or set state in nightreel.toml or NIGHTREEL_STATE";
+        return Err(ConfigError::Hidden { origin: origin.to_owned(), key: Key::State.word(), expected });
+    }
+    Ok((place, password))
+}
+
+/// What of the work a run does.
+fn stages(text: &str) -> Option<Stages> {
+    match text {
+        "all" => Some(Stages::All),
+        "submit,watch" => Some(Stages::SubmitAndWatch),
+        "collect" => Some(Stages::Collect),
+        _ => None,
     }
 }
 

@@ -85,6 +85,7 @@ settings! {
     Canary "canary" Run,
     MaxFailures "max_failures" Run,
     Budget "budget" Run,
+    Stages "stages" Run,
     LogFormat "log_format" Run,
     Until "until" Run,
     MaxRuntime "max_runtime" Run,

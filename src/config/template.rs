@@ -140,8 +140,9 @@ const GENERAL: [(&str, &[Line]); 8] = [
             line(
                 Key::State,
                 "\"state/nightreel.db\"",
-                "The ledger: keep it, on a local disk. Without it, rows are paid again.",
+                "The ledger: keep it, on a local disk. Without it, rows are paid again. Or postgres://USER@HOST/DATABASE, for many machines.",
             ),
+            line(Key::Stages, "\"all\"", "What of the work a run or worker does: all, submit,watch or collect."),
         ],
     ),
     (

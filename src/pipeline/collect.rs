@@ -34,7 +34,7 @@ pub(super) async fn run(shared: Arc<Shared>) -> Result<(), RecordError> {
         if fetches.len() < most {
             let store = shared.parts.ledger.store();
             let due = store.take_ready(shared.now(), most - fetches.len()).await?;
-            next_at = due.next_at.unwrap_or(Timestamp::MAX);
+            next_at = shared.look_by(due.next_at.unwrap_or(Timestamp::MAX));
             for job in due.jobs {
                 fetches.spawn(fetch(Arc::clone(&shared), job));
             }
@@ -98,7 +98,7 @@ async fn fetch(shared: Arc<Shared>, job: Job) -> Result<(), RecordError> {
             return Ok(());
         }
     };
-    shared.record(&job, event).await.map(drop)
+    shared.record_own(&job, event).await.map(drop)
 }
 
 /// How far links of an account may lead that is not at work in this run.

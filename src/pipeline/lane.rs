@@ -81,6 +81,8 @@ pub(super) struct Lane {
     pub(super) waiting: Notify,
     /// Slots are filled by probes now: that a task has ended need not be seen for that.
     probing: AtomicBool,
+    /// Others may use its slots, too: what a refused probe would tell is not known then.
+    together: bool,
     /// The tasks that wait at the remote, where slots are filled by probes.
     running: Mutex<Vec<Running>>,
     /// The tasks that rows wait for.
@@ -91,7 +93,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(settings: LaneSettings, slots: Arc<Slots>, expectation: Expectation) -> Self {
+    pub(super) fn new(settings: LaneSettings, slots: Arc<Slots>, expectation: Expectation, together: bool) -> Self {
         Self {
             settings,
             slots,
@@ -105,6 +107,7 @@ impl Lane {
             doubted: Notify::new(),
             waiting: Notify::new(),
             probing: AtomicBool::new(false),
+            together,
             running: Mutex::default(),
             taken: Mutex::default(),
             calls: Mutex::default(),
@@ -145,7 +148,12 @@ impl Lane {
 
     /// Whether slots may be filled by probes: where that is wanted, and a refusal leaves no doubt.
     pub(super) fn may_probe(&self) -> bool {
-        self.settings.probe && self.gateway().capabilities().refuses
+        self.settings.probe && !self.together && self.gateway().capabilities().refuses
+    }
+
+    /// Whether others may use its slots, too.
+    pub(super) const fn is_together(&self) -> bool {
+        self.together
     }
 
     /// Whether slots are filled by probes now.

@@ -8,6 +8,7 @@
 mod collect;
 mod control;
 pub mod download;
+mod fleet;
 mod guard;
 mod lane;
 mod meter;
@@ -56,6 +57,32 @@ pub struct Settings {
     pub shift: Shift,
     /// The most that may be paid in all runs of the batch; in the currency of all accounts. Default: no such limit.
     pub budget: Option<Price>,
+    /// What of the work it does. Default: all.
+    pub stages: Stages,
+    /// When it ends by itself. Default: when nothing is left to do.
+    pub ends: Ends,
+}
+
+/// What of the work a run does; others do the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stages {
+    /// All of it.
+    #[default]
+    All,
+    /// It sends, settles what is in doubt, and watches; it fetches nothing.
+    SubmitAndWatch,
+    /// It only fetches what is ready.
+    Collect,
+}
+
+/// When a run ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ends {
+    /// When nothing is left that could be done.
+    #[default]
+    WhenIdle,
+    /// Never: it waits for more.
+    Never,
 }
 
 /// What becomes of a row in doubt where sending it again might be paid twice.

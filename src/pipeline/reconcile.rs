@@ -17,6 +17,7 @@ use crate::ledger::RecordError;
 use crate::pace::Backoff;
 
 use super::lane::Lane;
+use super::run::recover;
 use super::shared::{Shared, UNREACHABLE, joined};
 use super::{InDoubt, Notice};
 
@@ -35,12 +36,16 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<(), RecordE
     let lane = &shared.lanes[place];
     let mut looks: JoinSet<Result<(), RecordError>> = JoinSet::new();
     loop {
-        let mut next_at = Timestamp::MAX;
+        let mut next_at = shared.look_by(Timestamp::MAX);
+        if shared.fleet().is_some() {
+            // What others left when they were given up.
+            recover(&shared, lane).await?;
+        }
         if looks.len() < AT_ONCE {
             let store = shared.parts.ledger.store();
             let free = AT_ONCE - looks.len();
             let due = store.take_due(StateCode::InDoubt, lane.name().clone(), shared.now(), free).await?;
-            next_at = due.next_at.unwrap_or(Timestamp::MAX);
+            next_at = shared.look_by(due.next_at.unwrap_or(Timestamp::MAX));
             for job in due.jobs {
                 looks.spawn(look(Arc::clone(&shared), place, job));
             }
@@ -69,10 +74,10 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
     let quiet = shared.now() >= quiet_until;
     match find(&shared, lane, &attempt.client_ref, quiet).await {
         // How far it is, the watch stage asks: from here on the job is its.
-        Look::Found(task) => shared.record(&job, JobEvent::Found { task }).await.map(drop),
+        Look::Found(task) => shared.record_own(&job, JobEvent::Found { task }).await.map(drop),
         Look::Absent if !quiet => {
             let due_at = shared.after(LOOKS.after(looks + 1)).min(quiet_until);
-            shared.record(&job, JobEvent::LookedAbsent { due_at }).await.map(drop)
+            shared.record_own(&job, JobEvent::LookedAbsent { due_at }).await.map(drop)
         }
         Look::Absent => {
             let safe = lane.gateway().capabilities().resend_is_safe();
@@ -88,7 +93,7 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
             } else {
                 unsettled(lane, attempt)
             };
-            shared.record(&job, event).await.map(drop)
+            shared.record_own(&job, event).await.map(drop)
         }
         Look::CannotAsk => {
             // Its slot may be in use until a task would surely have ended: only then is it given to a person.
@@ -103,16 +108,16 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
             } else {
                 unsettled(lane, attempt)
             };
-            shared.record(&job, event).await.map(drop)
+            shared.record_own(&job, event).await.map(drop)
         }
         Look::Unclear { .. }
             if shared.now() >= since.checked_add(shared.settings.deadline).unwrap_or(Timestamp::MAX) =>
         {
-            shared.record(&job, JobEvent::HeldForPerson).await.map(drop)
+            shared.record_own(&job, JobEvent::HeldForPerson).await.map(drop)
         }
         Look::Unclear { wait } => {
             let due_at = shared.after(wait.unwrap_or_default().max(UNREACHABLE.after(looks + 2)));
-            shared.record(&job, JobEvent::LookPutOff { due_at }).await.map(drop)
+            shared.record_own(&job, JobEvent::LookPutOff { due_at }).await.map(drop)
         }
     }
 }

@@ -12,16 +12,17 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::{Doubt, Effect, ImageSource, Images, JobEvent, Price, State, StateCode};
 use crate::ledger::RecordError;
 use crate::pace::Expectation;
-use crate::store::{Account, Group, Left};
+use crate::store::{Account, Fleet, Group, Left};
 
 use super::control::Submitting;
+use super::fleet::{LOOK as TOGETHER, Looked};
 use super::guard::{Budget, Guard};
 use super::lane::{Lane, LaneSettings};
 use super::shared::{Shared, joined};
 use super::slots::Slots;
 use super::standing::Standing;
 use super::turns::Turns;
-use super::{Control, Ended, Gate, KeptBy, LeftBehind, Notice, Outcome, Parts, Settings};
+use super::{Control, Ended, Ends, Gate, KeptBy, LeftBehind, Notice, Outcome, Parts, Settings, Stages};
 use super::{collect, reconcile, submit, watch as watching};
 
 /// How many notices a slow listener may lag behind before it loses the oldest.
@@ -58,7 +59,7 @@ impl Pipeline {
             let slots = pool.map_or_else(|| Arc::new(Slots::new(wanted.in_flight)), |slots| Arc::clone(slots));
             let open = store.open_of(name).await?;
             slots.occupy(usize::try_from(open.submitting + open.waiting).unwrap_or(usize::MAX));
-            lanes.push(Lane::new(wanted.clone(), slots, Expectation::from_recent(recent)));
+            lanes.push(Lane::new(wanted.clone(), slots, Expectation::from_recent(recent), store.fleet().is_some()));
         }
         let guard = Guard::new(settings.caution);
         guard.count_made(&store.groups(None).await?);
@@ -99,12 +100,17 @@ impl Pipeline {
     pub async fn run(self) -> Result<Outcome, RecordError> {
         let Self { shared, accounts, looked } = self;
         let mut stages = JoinSet::new();
-        for (place, account) in accounts.into_iter().enumerate() {
-            stages.spawn(submit::run(Arc::clone(&shared), place, account));
-            stages.spawn(reconcile::run(Arc::clone(&shared), place));
-            stages.spawn(watching::run(Arc::clone(&shared), place));
+        let wanted = shared.settings.stages;
+        if wanted != Stages::Collect {
+            for (place, account) in accounts.into_iter().enumerate() {
+                stages.spawn(submit::run(Arc::clone(&shared), place, account));
+                stages.spawn(reconcile::run(Arc::clone(&shared), place));
+                stages.spawn(watching::run(Arc::clone(&shared), place));
+            }
         }
-        stages.spawn(collect::run(Arc::clone(&shared)));
+        if wanted != Stages::SubmitAndWatch {
+            stages.spawn(collect::run(Arc::clone(&shared)));
+        }
         // A stage ends by itself only when the ledger failed it.
         let outcome = tokio::select! {
             idle = until_idle(&shared, looked.clone()) => idle,
@@ -162,7 +168,8 @@ async fn outcome_of(shared: &Shared, ended: Ended, gate: Gate) -> Result<Outcome
     let too_late = shared.lanes.iter().any(|lane| !lane.is_paused() && !shared.is_in_time(lane));
     let mut left: Vec<LeftBehind> = Vec::new();
     // Only a run that could send leaves anything behind.
-    let groups = if let Gate::Open(batch) = gate { store.groups(batch).await? } else { Vec::new() };
+    let sends = shared.settings.stages != Stages::Collect;
+    let groups = if let (Gate::Open(batch), true) = (gate, sends) { store.groups(batch).await? } else { Vec::new() };
     for group in groups.into_iter().filter(|group| group.state == StateCode::Planned) {
         let scene = (group.batch, group.scene.clone());
         let kept_by = match closed.iter().find(|closed| closed.scene == scene) {
@@ -200,6 +207,10 @@ async fn until_idle(shared: &Shared, mut gate: watch::Receiver<Gate>) -> Result<
     let mut idle_before = false;
     let mut told_to_wait = false;
     let shift = shared.settings.shift;
+    let mut looked = Looked::default();
+    // Others say little of what they did: looking more often would only keep the database busy.
+    let breath = if shared.fleet().is_some() { TOGETHER / 2 } else { BREATH };
+    let mut news = shared.fleet().map(Fleet::news);
     loop {
         if shared.stop.is_cancelled() {
             return Ok(());
@@ -216,26 +227,41 @@ async fn until_idle(shared: &Shared, mut gate: watch::Receiver<Gate>) -> Result<
             shared.tell(Notice::Counted(Box::new(Standing::of(shared, batch).await?)));
         }
         let left = store.left(names.clone(), batch).await?;
-        let idle = is_idle(shared, standing, &left);
+        let in_hand = shared.keep_up(&left, &mut looked).await?;
+        let waits_for_them = in_hand > 0 && shared.settings.stages != Stages::Collect;
+        let idle = is_idle(shared, standing, &left) && !waits_for_them;
         let waits = now < shift.opens && matches!(standing, Gate::Open(_)) && !left.planned.is_empty();
         if waits && !idle && !std::mem::replace(&mut told_to_wait, true) {
             shared.tell(Notice::NotYet { until: shift.opens });
         }
-        if idle && idle_before {
+        let ends = shared.settings.ends == Ends::WhenIdle;
+        if idle && idle_before && ends {
             return Ok(());
         }
         idle_before = idle;
-        shared.clock.sleep(BREATH).await;
-        if idle {
+        shared.clock.sleep(breath).await;
+        if idle && ends {
             continue;
         }
         tokio::select! {
             () = shared.stop.cancelled() => {}
             () = shared.progress.notified() => {}
+            () = changed(news.as_mut()) => shared.look_again(),
             changed = gate.changed() => if changed.is_err() { shared.clock.sleep(LOOK).await },
             () = shared.clock.sleep(LOOK) => {}
             () = shared.clock.sleep_until(shift.ends) => {}
         }
+    }
+}
+
+/// Ends when another process says that there may be something to do; never where there is none.
+async fn changed(news: Option<&mut watch::Receiver<u64>>) {
+    let heard = match news {
+        Some(news) => news.changed().await.is_ok(),
+        None => false,
+    };
+    if !heard {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -244,17 +270,22 @@ async fn until_idle(shared: &Shared, mut gate: watch::Receiver<Gate>) -> Result<
 fn is_idle(shared: &Shared, gate: Gate, left: &Left) -> bool {
     let lanes = || shared.lanes.iter().zip(&left.at_remote);
     let at_remote: u64 = lanes().filter(|(lane, _)| !lane.is_denied()).map(|(_, open)| open).sum();
+    // What it leaves to others, it does not wait for.
+    let stages = shared.settings.stages;
+    let at_remote = if stages == Stages::Collect { 0 } else { at_remote };
+    let ready = if stages == Stages::SubmitAndWatch { 0 } else { left.ready };
     match gate {
         Gate::Undecided => false,
         Gate::OneLook => {
-            shared.lanes.iter().all(|lane| *lane.looked_once.borrow() || lane.is_denied()) && left.ready == 0
+            let looked = |lane: &Lane| *lane.looked_once.borrow() || lane.is_denied() || stages == Stages::Collect;
+            shared.lanes.iter().all(looked) && ready == 0
         }
-        Gate::Closed => at_remote + left.ready == 0,
+        Gate::Closed => at_remote + ready == 0,
         Gate::Open(_) => {
             let in_hand = shared.in_hand.load(Ordering::SeqCst) > 0;
-            let drained = *shared.submitting.borrow() == Submitting::Drained;
+            let drained = *shared.submitting.borrow() == Submitting::Drained || stages == Stages::Collect;
             let sendable = || !drained && left.planned.iter().any(|group| can_be_sent(shared, group));
-            at_remote + left.ready == 0 && !in_hand && !sendable()
+            at_remote + ready == 0 && !in_hand && !sendable()
         }
     }
 }
@@ -278,13 +309,14 @@ async fn revive(shared: &Shared, lane: &Lane) -> Result<(), RecordError> {
             return Ok(());
         }
         for job in stuck {
-            shared.record(&job, JobEvent::Revived).await?;
+            shared.record_own(&job, JobEvent::Revived).await?;
         }
     }
 }
 
-/// At the start of a run: intents without an outcome, left by a run that was cut off, are in doubt.
-async fn recover(shared: &Shared, lane: &Lane) -> Result<(), RecordError> {
+/// At the start of a run, and whenever another process may have been given up: intents without an outcome, left by a run that
+/// was cut off, are in doubt.
+pub(super) async fn recover(shared: &Shared, lane: &Lane) -> Result<(), RecordError> {
     const AT_ONCE: usize = 256;
     loop {
         let store = shared.parts.ledger.store();
@@ -294,7 +326,7 @@ async fn recover(shared: &Shared, lane: &Lane) -> Result<(), RecordError> {
         }
         for job in left {
             debug_assert_eq!(job.state, State::Submitting);
-            shared.record(&job, JobEvent::Doubted { doubt: Doubt::Interrupted, due_at: shared.now() }).await?;
+            shared.record_own(&job, JobEvent::Doubted { doubt: Doubt::Interrupted, due_at: shared.now() }).await?;
         }
     }
 }

@@ -108,6 +108,17 @@ impl Slots {
         self.count().used += jobs;
     }
 
+    /// Several processes share the slots, and so many are in use, by all of them: what was counted here is put right.
+    pub(super) fn recount(&self, used: usize) {
+        let mut count = self.count();
+        let freed = count.used > used;
+        count.used = used;
+        drop(count);
+        if freed {
+            self.freed.notify_one();
+        }
+    }
+
     /// Waits for a slot and takes it.
     pub(super) async fn take(self: &Arc<Self>) -> OnTheWay {
         loop {

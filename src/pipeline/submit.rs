@@ -18,15 +18,16 @@ use crate::domain::{BatchId, ClientRef, FailureCause, Job, JobEvent, Money, Pric
 use crate::gateway::Limit;
 use crate::ledger::RecordError;
 use crate::pace::{Backoff, Limiter, Throttle};
-use crate::store::{Account, Wanted};
+use crate::store::{Account, Claim, Due, Wanted};
 
+use super::fleet::{LEAD as INTENT, Places};
 use super::guard::Afford;
 use super::lane::Lane;
 use super::shared::{Shared, joined};
 use super::slots::OnTheWay;
 use super::{Gate, Notice};
 
-use self::send::{pictures, send, tell_of_slots};
+use self::send::{Pace, pictures, send, tell_of_slots};
 
 /// Waits after the remote's limits were met. Kling asks for at least a second at first.
 const LIMITED: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(30) };
@@ -39,6 +40,7 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize, account: Account) -> 
     let mut stage = Stage {
         limiter: Limiter::new(interval, account.last_submit_at, &shared.clock),
         door: Arc::new(Limiter::new(interval, account.last_submit_at, &shared.clock)),
+        places: shared.fleet().is_some().then(|| Arc::new(Places::new(&shared.lanes[place], &shared.clock))),
         throttle: Throttle::default(),
         requests: JoinSet::new(),
         limited: 0,
@@ -85,6 +87,8 @@ struct Stage {
     limiter: Limiter,
     /// The same pace once more, past the intent: those that the disk made durable together do not leave together.
     door: Arc<Limiter>,
+    /// Its places in the pace, where others keep the same.
+    places: Option<Arc<Places>>,
     throttle: Throttle,
     requests: JoinSet<Sent>,
     /// How often in a row the account's limits were met.
@@ -185,9 +189,9 @@ impl Stage {
             }
             let wanted = Wanted { account: lane.name().clone(), batch, closed: shared.guard.closed(self.place) };
             let store = shared.parts.ledger.store();
-            let due = store.take_planned(wanted, shared.now(), 1).await?;
+            let due = self.take(wanted).await?;
             let Some(job) = due.jobs.into_iter().next() else {
-                return Ok(Next::Nothing(due.next_at.unwrap_or(Timestamp::MAX)));
+                return Ok(Next::Nothing(shared.look_by(due.next_at.unwrap_or(Timestamp::MAX))));
             };
             if !shared.is_in_time(lane) {
                 store.release(job.id);
@@ -201,7 +205,7 @@ impl Stage {
             }
             shared.take_in_hand();
             let price = lane.settings.prices.price(&job.effect).amount;
-            match self.afford(batch, price).await? {
+            match self.afford(&job, batch, price).await? {
                 Afford::Yes => {
                     shared.turns.used(self.place);
                     return Ok(Next::Job(Box::new(job), price));
@@ -209,7 +213,7 @@ impl Stage {
                 Afford::NotNow => {
                     self.drop_from_hand(&job);
                     // Whatever is in hand makes itself heard.
-                    return Ok(Next::Nothing(Timestamp::MAX));
+                    return Ok(Next::Nothing(shared.look_by(Timestamp::MAX)));
                 }
                 Afford::No => {
                     self.drop_from_hand(&job);
@@ -227,10 +231,25 @@ impl Stage {
         }
     }
 
-    async fn afford(&self, batch: Option<BatchId>, price: Money) -> Result<Afford, RecordError> {
+    /// Takes a planned job. Where others take from the same ledger, what runs is counted with the taking.
+    async fn take(&self, wanted: Wanted) -> Result<Due, RecordError> {
+        let shared = &self.shared;
+        let Some(fleet) = shared.fleet() else {
+            return Ok(shared.parts.ledger.store().take_planned(wanted, shared.now(), 1).await?);
+        };
+        let room = shared.room(self.lane());
+        Ok(match fleet.claim(wanted, room, shared.now()).await? {
+            Claim::Job(job) => Due { jobs: vec![*job], next_at: None },
+            // Another's end makes no noise here.
+            Claim::Full => Due { jobs: Vec::new(), next_at: Some(Timestamp::MAX) },
+            Claim::Nothing(next_at) => Due { jobs: Vec::new(), next_at },
+        })
+    }
+
+    async fn afford(&self, job: &Job, batch: Option<BatchId>, price: Money) -> Result<Afford, RecordError> {
         let typical = self.lane().settings.prices.typical();
         let store = self.shared.parts.ledger.store();
-        Ok(self.shared.budget.afford(store, batch, price, typical).await?)
+        Ok(self.shared.budget.afford(store, job.id, batch, price, typical).await?)
     }
 
     /// Gives up what was in hand for a job that was not sent.
@@ -254,7 +273,7 @@ impl Stage {
         let pictures = match pictures(job).await {
             Ok(pictures) => pictures,
             Err(words) => {
-                shared.record(job, JobEvent::Refused { cause: FailureCause::Input { words } }).await?;
+                shared.record_own(job, JobEvent::Refused { cause: FailureCause::Input { words } }).await?;
                 return Ok(false);
             }
         };
@@ -264,6 +283,14 @@ impl Stage {
             return Ok(false);
         }
         self.limiter.ready().await;
+        let turn = match (&self.places, shared.fleet()) {
+            (Some(places), Some(fleet)) => {
+                let place = places.next(fleet).await.map_err(RecordError::from)?;
+                shared.clock.sleep_until(place.checked_sub(INTENT).unwrap_or(place)).await;
+                Some((Arc::clone(places), place))
+            }
+            _ => None,
+        };
         let stopped = !shared.is_submitting() || !shared.is_in_time(lane);
         if stopped || lane.is_paused() || shared.guard.is_paused(&scene) {
             return Ok(false);
@@ -281,8 +308,8 @@ impl Stage {
             account: lane.name().clone(),
             price: Some(Price { amount: price, currency: lane.settings.prices.currency.clone() }),
         };
-        let door = Arc::clone(&self.door);
-        self.requests.spawn(send(Arc::clone(&shared), self.place, door, way, (job.clone(), started), pictures));
+        let pace = Pace { door: Arc::clone(&self.door), turn };
+        self.requests.spawn(send(Arc::clone(&shared), self.place, pace, way, (job.clone(), started), pictures));
         Ok(true)
     }
 

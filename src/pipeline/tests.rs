@@ -64,6 +64,8 @@ impl Night {
             caution: Caution { canary: 0, most_failures: None },
             shift: crate::pace::Shift::default(),
             budget: None,
+            stages: crate::pipeline::Stages::All,
+            ends: crate::pipeline::Ends::WhenIdle,
         };
         Self { store, gateways, settings }
     }

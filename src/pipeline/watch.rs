@@ -127,7 +127,7 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<(), RecordE
         if *gate.borrow_and_update() == Gate::OneLook {
             stage.hurry();
         }
-        let next_at = stage.ask().min(stage.beat_at.unwrap_or(Timestamp::MAX));
+        let next_at = shared.look_by(stage.ask().min(stage.beat_at.unwrap_or(Timestamp::MAX)));
         lane.looked_once.send_if_modified(|looked| {
             let now = stage.watched.values().all(|watched| watched.asked);
             std::mem::replace(looked, now) != now
@@ -331,7 +331,7 @@ impl Stage {
         self.lane().leaves(watched.job.task());
         self.unplanned = true;
         self.ended(watched.called);
-        self.shared.record(&watched.job, event).await.map(drop)
+        self.shared.record_own(&watched.job, event).await.map(drop)
     }
 
     async fn still_pending(&mut self, id: JobId, status: &str) -> Result<(), RecordError> {
@@ -362,7 +362,7 @@ impl Stage {
         if now >= deadline {
             let Some(watched) = self.watched.remove(&id) else { return Ok(()) };
             let words = format!("asked for until its deadline: {words}");
-            return self.shared.record(&watched.job, JobEvent::GaveUp { words }).await.map(drop);
+            return self.shared.record_own(&watched.job, JobEvent::GaveUp { words }).await.map(drop);
         }
         let min_poll = self.lane().settings.min_poll;
         let age = self.age(&watched.job);

@@ -6,8 +6,13 @@
 mod change;
 #[cfg(test)]
 pub(crate) mod contract;
+mod ended;
+mod fleet;
 mod lock;
 mod pages;
+mod place;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod sqlite;
 
 use std::fmt;
@@ -23,7 +28,10 @@ use crate::domain::{
 };
 
 pub use change::{Change, Standing};
+pub use ended::{Ended, Pruned};
+pub use fleet::{Claim, Fleet, Room, Weighed, Weight};
 pub use pages::Pages;
+pub use place::{beside, is_shared, without_password};
 
 /// A store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -224,30 +232,16 @@ pub struct Recorded {
     pub event: JobEvent,
 }
 
-/// A batch all of whose rows are done or failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// Which.
-    pub batch: BatchId,
-    /// Its rows.
-    pub rows: u64,
-    /// When the last of them came to its end; `None` for a batch without rows.
-    pub last_end: Option<Timestamp>,
-}
-
-/// What was taken out of a ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pruned {
-    /// Rows.
-    pub rows: u64,
-    /// Events of theirs.
-    pub events: u64,
-}
-
 /// Where the ledger's bytes live.
 ///
 /// Every method that changes something is durable (on the disk, synced) once its future is ready.
 pub trait Store: fmt::Debug + Send + Sync {
+    /// What several processes that work on it keep through it; `None` where one process has it to itself, and keeps that in
+    /// memory.
+    fn fleet(&self) -> Option<&dyn Fleet> {
+        None
+    }
+
     /// Makes the batch of this name or brings it up to date (output tree, columns, manifest), and gives it back.
     fn open_batch(
         &self,

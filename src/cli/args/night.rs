@@ -28,6 +28,9 @@ pub(crate) struct Run {
     shift: Shift,
     #[command(flatten)]
     shown: Shown,
+    /// What of the work it does: all, submit,watch or collect [default: all]
+    #[arg(long, value_name = "STAGES", help_heading = "Many machines")]
+    stages: Option<String>,
     /// How many of the last tasks may fail before their scene or account is paused, or off [default: 50%]
     #[arg(long, value_name = "PERCENT", help_heading = "Money")]
     max_failures: Option<String>,
@@ -43,6 +46,26 @@ pub(crate) struct Run {
     /// Write no report at the end
     #[arg(long, help_heading = "Output")]
     pub(crate) no_report: bool,
+}
+
+/// Flags of `worker`.
+#[derive(Debug, Args)]
+pub(crate) struct Worker {
+    #[command(flatten)]
+    remote: Remote,
+    #[command(flatten)]
+    pacing: Pacing,
+    #[command(flatten)]
+    shift: Shift,
+    /// What of the work it does: all, submit,watch or collect [default: all]
+    #[arg(long, value_name = "STAGES", help_heading = "Many machines")]
+    stages: Option<String>,
+    /// How many of the last tasks may fail before their scene or account is paused, or off [default: 50%]
+    #[arg(long, value_name = "PERCENT", help_heading = "Money")]
+    max_failures: Option<String>,
+    /// Rows that stay in doubt: hold them, or resend them, which may pay twice [default: hold]
+    #[arg(long, value_name = "WHAT", help_heading = "Money")]
+    in_doubt: Option<String>,
 }
 
 /// Flags of `check`.
@@ -69,6 +92,20 @@ impl Run {
         flags.extend(self.pacing.flags());
         flags.extend(self.shift.flags());
         flags.extend(self.shown.flags());
+        flags.push((Key::Stages, self.stages.clone()));
+        flags.push((Key::InDoubt, self.in_doubt.clone()));
+        flags.push((Key::MaxFailures, self.max_failures.clone()));
+        flags
+    }
+}
+
+impl Worker {
+    /// Those that are settings.
+    pub(super) fn flags(&self) -> Vec<(Key, Option<String>)> {
+        let mut flags = self.remote.flags();
+        flags.extend(self.pacing.flags());
+        flags.extend(self.shift.flags());
+        flags.push((Key::Stages, self.stages.clone()));
         flags.push((Key::InDoubt, self.in_doubt.clone()));
         flags.push((Key::MaxFailures, self.max_failures.clone()));
         flags

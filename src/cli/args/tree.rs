@@ -11,7 +11,7 @@ use crate::simulator::fault::FAULTS;
 
 /// Verbs that belong together, in the order in which a person meets them.
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("A night", &["scan", "check", "run", "schedule", "status", "serve", "collect", "verify", "report"]),
+    ("A night", &["scan", "check", "run", "schedule", "status", "serve", "collect", "worker", "verify", "report"]),
     ("Rows that need a person", &["logs", "resolve", "retry", "explain"]),
     ("Money", &["receipt", "rescue", "scenes"]),
     ("The ledger", &["export", "import", "prune"]),

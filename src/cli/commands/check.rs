@@ -30,7 +30,7 @@ struct Checked<'a> {
 
 pub(in crate::cli) async fn check(args: &Check, global: &Global, settings: &Settings) -> Result<Exit, Failure> {
     let name = wiring::batch_name(args.batch.as_deref(), &args.manifest)?;
-    let store = wiring::open_to_read(settings)?;
+    let store = wiring::open_to_read(settings).await?;
     let batch = match &store {
         Some(store) => wiring::batch_of(store.as_ref(), &name, args.batch.as_deref(), &args.manifest).await?,
         None => None,

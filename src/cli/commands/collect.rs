@@ -2,7 +2,7 @@
 
 use crate::config::Settings;
 use crate::pace::Shift;
-use crate::pipeline::Gate;
+use crate::pipeline::{Ends, Gate};
 
 use super::super::args::Global;
 use super::super::exit::Exit;
@@ -13,9 +13,9 @@ use super::report::AtTheEnd;
 use super::session::{self, Asked, Decision};
 
 pub(in crate::cli) async fn collect(global: &Global, settings: &Settings, signals: &Signals) -> Result<Exit, Failure> {
-    let opened = wiring::must_open(settings)?;
+    let opened = wiring::must_open(settings).await?;
     let remotes = wiring::remotes(settings, &opened).await?;
     let decide = async { Ok(Decision { gate: Gate::Closed, changed: 0 }) };
-    let asked = Asked { shift: Shift::default(), report: AtTheEnd::Refreshed };
+    let asked = Asked { shift: Shift::default(), report: AtTheEnd::Refreshed, ends: Ends::WhenIdle };
     session::drive(&opened, remotes, settings, asked, global, signals, decide).await
 }

@@ -13,6 +13,7 @@ use super::super::failure::Failure;
 use super::super::{terminal, wiring};
 
 pub(in crate::cli) fn export(args: &Export, global: &Global, settings: &Settings) -> Result<Exit, Failure> {
+    wiring::must_be_a_file(settings, "a copy", "pg_dump -n nightreel copies a ledger in PostgreSQL")?;
     if args.file.as_os_str() == "-" {
         return Err(Failure::new(Exit::Usage, "a ledger is written to a file, which is checked there")
             .hint("nightreel export ledger.db"));

@@ -38,10 +38,11 @@ struct Missing {
 }
 
 pub(in crate::cli) async fn import(args: &Import, global: &Global, settings: &Settings) -> Result<Exit, Failure> {
+    wiring::must_be_a_file(settings, "an import", "pg_dump -n nightreel copies a ledger in PostgreSQL")?;
     let moves = args.out_maps.iter().map(|text| moved(text)).collect::<Result<Moves, _>>()?;
     let copied = SqliteStore::import(&args.file, &settings.state, &moves, Clock::system().now())?;
     // Opened to work on it, an older format is brought up to date.
-    let opened = wiring::open(settings)?;
+    let opened = wiring::open(settings).await?;
     let store = opened.store.as_ref();
     let batches = store.batches().await?;
     let missing = missing(store, &batches).await?;

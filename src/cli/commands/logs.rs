@@ -18,7 +18,7 @@ use super::super::{near, terminal, wiring};
 const ALIKE: usize = 20;
 
 pub(in crate::cli) async fn logs(args: &Logs, global: &Global, settings: &Settings) -> Result<Exit, Failure> {
-    let store = wiring::must_read(settings)?;
+    let store = wiring::must_read(settings).await?;
     let store = store.as_ref();
     let wanted = wiring::named_batch(store, args.batch.as_deref()).await?.map(|batch| batch.id);
     let batches = store.batches().await?;

@@ -26,3 +26,4 @@ mod session;
 pub(super) mod simulate;
 pub(super) mod status;
 pub(super) mod verify;
+pub(super) mod worker;

@@ -13,8 +13,8 @@ use crate::domain::BatchId;
 use crate::pace::Clock;
 use crate::report;
 use crate::report::story::{size, spoken};
-use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
+use crate::store::{Store, is_shared};
 
 use super::super::args::{Global, Prune};
 use super::super::exit::Exit;
@@ -52,10 +52,10 @@ pub(in crate::cli) async fn prune(args: &Prune, global: &Global, settings: &Sett
     let before = before(args, now)?;
     // To show what would go, the ledger is only read.
     let (store, opened) = if args.yes {
-        let opened = wiring::must_open(settings)?;
+        let opened = wiring::must_open(settings).await?;
         (std::sync::Arc::clone(&opened.store), Some(opened))
     } else {
-        (wiring::must_read(settings)?, None)
+        (wiring::must_read(settings).await?, None)
     };
     let old = old(store.as_ref(), args, before).await?;
     let bytes_before = bytes(&settings.state);
@@ -70,7 +70,8 @@ pub(in crate::cli) async fn prune(args: &Prune, global: &Global, settings: &Sett
         }
         store.close().await?;
         drop((store, opened));
-        if outcome.rows > 0 {
+        // A database gives room back by itself.
+        if outcome.rows > 0 && !is_shared(&settings.state) {
             SqliteStore::compact(&settings.state, now)?;
         }
         outcome.bytes_after = bytes(&settings.state);

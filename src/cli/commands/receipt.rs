@@ -72,7 +72,7 @@ pub(in crate::cli) async fn receipt(
         None if global.json || terminal::is_read_by_a_person() => Place::Nowhere,
         None => Place::Output,
     };
-    let store = wiring::must_read(settings)?;
+    let store = wiring::must_read(settings).await?;
     let mut terms = terms(args, settings, store.as_ref()).await?;
     let mut gaps = Vec::new();
     if args.settle {

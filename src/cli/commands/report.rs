@@ -34,7 +34,7 @@ pub(super) enum AtTheEnd {
 }
 
 pub(in crate::cli) async fn report(args: &args::Report, global: &Global, settings: &Settings) -> Result<Exit, Failure> {
-    let store = wiring::must_read(settings)?;
+    let store = wiring::must_read(settings).await?;
     let wanted = wiring::named_batch(store.as_ref(), args.batch.as_deref()).await?.map(|batch| batch.id);
     let batches = batches(store.as_ref(), wanted).await?;
     if batches.is_empty() {

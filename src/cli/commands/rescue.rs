@@ -91,7 +91,7 @@ struct Report {
 
 pub(in crate::cli) async fn rescue(args: &args::Rescue, global: &Global, settings: &Settings) -> Result<Exit, Failure> {
     let since = span("--since", &args.since)?;
-    let opened = open(args, settings)?;
+    let opened = open(args, settings).await?;
     let remotes = wiring::remotes(settings, &opened).await?;
     if args.adopt {
         for lane in &remotes.lanes {
@@ -133,12 +133,12 @@ pub(in crate::cli) async fn rescue(args: &args::Rescue, global: &Global, setting
 }
 
 /// The ledger: to work on it where rows are to take tasks over, else to read it. Where it was lost, every task is unknown.
-fn open(args: &args::Rescue, settings: &Settings) -> Result<Opened, Failure> {
+async fn open(args: &args::Rescue, settings: &Settings) -> Result<Opened, Failure> {
     if args.manifest.is_some() {
-        return wiring::open(settings);
+        return wiring::open(settings).await;
     }
-    if args.adopt && settings.state.exists() {
-        return wiring::open(settings);
+    if args.adopt && wiring::is_there(settings).await? {
+        return wiring::open(settings).await;
     }
     if args.adopt {
         // Not the advice that is given elsewhere: a run would send, and pay for, what was paid for already.
@@ -147,7 +147,7 @@ fn open(args: &args::Rescue, settings: &Settings) -> Result<Opened, Failure> {
             .hint("where it was lost, plan its rows first: nightreel rescue --adopt --manifest MANIFEST")
             .hint("`--state PATH` names another ledger"));
     }
-    let store = match wiring::open_to_read(settings)? {
+    let store = match wiring::open_to_read(settings).await? {
         Some(store) => store,
         None => Arc::new(SqliteStore::open_in_memory()?) as Arc<dyn Store>,
     };

@@ -21,7 +21,7 @@ pub(in crate::cli) async fn resolve(args: &Resolve, global: &Global, settings: &
         (None, true) => Verdict::NotMade,
         (None, false) => Verdict::Drop,
     };
-    let opened = wiring::must_open(settings)?;
+    let opened = wiring::must_open(settings).await?;
     let store = opened.store.as_ref();
     let batch = wiring::named_batch(store, args.batch.as_deref()).await?.map(|batch| batch.id);
     let mut settled = Vec::new();

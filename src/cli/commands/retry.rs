@@ -16,7 +16,7 @@ use super::super::{near, terminal, wiring};
 const PAGE: usize = 500;
 
 pub(in crate::cli) async fn retry(args: &Retry, global: &Global, settings: &Settings) -> Result<Exit, Failure> {
-    let opened = wiring::must_open(settings)?;
+    let opened = wiring::must_open(settings).await?;
     let store = opened.store.as_ref();
     let batch = wiring::named_batch(store, args.batch.as_deref()).await?.map(|batch| batch.id);
     let mut planned = Vec::new();

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use crate::config::Settings;
-use crate::pipeline::Gate;
+use crate::pipeline::{Ends, Gate};
 
 use super::super::args::{Global, Run};
 use super::super::exit::Exit;
@@ -20,7 +20,8 @@ pub(in crate::cli) async fn run(
     settings: &Settings,
     signals: &Signals,
 ) -> Result<Exit, Failure> {
-    if args.manifest.is_none() && !settings.state.exists() {
+    let is_there = wiring::is_there(settings).await?;
+    if args.manifest.is_none() && !is_there {
         return Err(Failure::new(Exit::Usage, "which manifest? There is no ledger to go on with yet")
             .hint("nightreel run MANIFEST --gateway simulator"));
     }
@@ -28,11 +29,11 @@ pub(in crate::cli) async fn run(
     if settings.out_named {
         wiring::sink(settings, &settings.out)?;
     }
-    if !settings.state.exists() {
+    if !is_there {
         // A start that comes to nothing leaves no ledger behind.
         wiring::must_be_usable(settings)?;
     }
-    let opened = wiring::open(settings)?;
+    let opened = wiring::open(settings).await?;
     let remotes = wiring::remotes(settings, &opened).await?;
     let decide = async {
         let Some(manifest) = &args.manifest else {
@@ -47,9 +48,19 @@ pub(in crate::cli) async fn run(
         let repeated = if args.allow_repeat { Again::Sent } else { Again::Left };
         let name = wiring::batch_name(args.batch.as_deref(), manifest)?;
         let store = opened.store.as_ref();
-        let batch = wiring::batch_of(store, &name, args.batch.as_deref(), manifest).await?;
+        let batch_of = || wiring::batch_of(store, &name, args.batch.as_deref(), manifest);
+        let batch = batch_of().await?;
+        let was_there = batch.is_some();
         // On the heap: with all that a survey holds, it is too much for the stack.
-        let admitted = Box::pin(admit::admit(&opened, settings, manifest, name, batch, changed, repeated)).await?;
+        let admit = |batch| Box::pin(admit::admit(&opened, settings, manifest, name.clone(), batch, changed, repeated));
+        let admitted = match admit(batch).await {
+            // Another process began with the same manifest meanwhile: its rows are no others.
+            Err(failure) if store.fleet().is_some() && !was_there => match batch_of().await? {
+                Some(batch) => admit(Some(batch)).await?,
+                None => return Err(failure),
+            },
+            admitted => admitted?,
+        };
         if admitted.warnings > 0 && !global.quiet {
             let noun = if admitted.warnings == 1 { "1 warning" } else { &format!("{} warnings", admitted.warnings) };
             terminal::err(&format!("{noun}: nightreel check {} shows them\n", manifest.display()));
@@ -58,6 +69,7 @@ pub(in crate::cli) async fn run(
     };
     let asked = Asked {
         shift: settings.hours.shift(opened.clock.now(), &TimeZone::system()),
+        ends: Ends::WhenIdle,
         report: if args.no_report { AtTheEnd::Left } else { AtTheEnd::Written },
     };
     session::drive(&opened, remotes, settings, asked, global, signals, decide).await

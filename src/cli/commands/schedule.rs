@@ -154,7 +154,9 @@ impl Job {
         if let Some(config) = global.config.as_deref().or_else(|| default.exists().then_some(default)) {
             say("--config", text(&wiring::absolute(config)?)?);
         }
-        say("--state", text(&wiring::absolute(&settings.state)?)?);
+        let is_shared = crate::store::is_shared(&settings.state);
+        let state = if is_shared { settings.state.clone() } else { wiring::absolute(&settings.state)? };
+        say("--state", text(&state)?);
         let mut probe = false;
         for (key, value) in args.run.flags() {
             let Some(value) = value else { continue };

@@ -18,9 +18,10 @@ use super::super::exit::Exit;
 use super::super::failure::Failure;
 use super::super::signals::Signals;
 use super::super::terminal;
-use super::super::wiring::Remotes;
+use super::super::wiring::{self, Remotes};
 
 pub(in crate::cli) async fn serve(global: &Global, settings: &Settings, signals: &Signals) -> Result<Exit, Failure> {
+    wiring::must_be_a_file(settings, "serve", "nightreel status tells how the ledger stands")?;
     let address = settings.dashboard.address.unwrap_or(DashboardSettings::ADDRESS);
     let bound = take(&settings.dashboard, address).await?;
     let url = url(bound.address());

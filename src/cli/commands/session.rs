@@ -15,7 +15,7 @@ use crate::domain::{AccountName, BatchId, Currency, Price};
 use crate::gateway::PauseReason;
 use crate::notify::Beat;
 use crate::pace::Shift;
-use crate::pipeline::{self, Ended, Gate, KeptBy, Outcome, Pipeline};
+use crate::pipeline::{self, Ended, Ends, Gate, KeptBy, Outcome, Pipeline};
 use crate::report::{self, Elsewhere, Show, Summary, rows};
 use crate::store::RunEnd;
 
@@ -50,6 +50,8 @@ pub(super) struct Asked {
     pub(super) shift: Shift,
     /// What becomes of the gallery at its end.
     pub(super) report: AtTheEnd,
+    /// When it ends by itself.
+    pub(super) ends: Ends,
 }
 
 /// What is printed at the end with `--json`.
@@ -78,6 +80,10 @@ pub(super) async fn drive(
     for (account, pause) in &remotes.unusable {
         terminal::err(&format!("account {account} cannot be used: {}; the others go on\n", pause.words));
     }
+    if settings.dashboard.address.is_some() || settings.dashboard.callback_url.is_some() {
+        let hint = "leave --dashboard and --callback-url out; nightreel status tells how the ledger stands";
+        wiring::must_be_a_file(settings, "a dashboard", hint)?;
+    }
     let shown = Shown::prepare(settings, &mut remotes, &opened.clock).await?;
     let wanted = pipeline::Settings {
         lanes: remotes.lanes.clone(),
@@ -86,6 +92,8 @@ pub(super) async fn drive(
         downloads: settings.downloads,
         caution: settings.caution,
         shift: asked.shift,
+        stages: settings.stages,
+        ends: asked.ends,
         budget: budget(settings, remotes.lanes.iter().map(|lane| &lane.prices.currency))?,
     };
     let budget = wanted.budget.clone();
@@ -145,6 +153,10 @@ pub(super) async fn drive(
     let closing = Close { opened, settings, global, scope, decision, outcome, names: &names, reports };
     let end = closing.tell(after.submissions.saturating_sub(before.submissions)).await?;
     let exit = end.exit;
+    if opened.store.fleet().is_some() {
+        // What is still taken comes back at once, and not when this process is missed.
+        opened.store.close().await?;
+    }
     telling.ended(end, stopped_at.get().copied()).await;
     Ok(exit)
 }
@@ -214,7 +226,8 @@ impl Close<'_> {
                 sent => format!("{sent} rows were submitted"),
             };
             let reports = self.reports.iter().map(|report| format!("report: {}\n", near(report).display()));
-            terminal::tell(&format!("{sent} in this run\n{}{}", summary.text(), reports.collect::<String>()));
+            let whose = if store.fleet().is_some() { "meanwhile, by all processes" } else { "in this run" };
+            terminal::tell(&format!("{sent} {whose}\n{}{}", summary.text(), reports.collect::<String>()));
         } else if exit != Exit::Done {
             terminal::err(&format!("{}\n", summary.line()));
         }

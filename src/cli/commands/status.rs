@@ -12,7 +12,7 @@ use super::super::failure::Failure;
 use super::super::{terminal, wiring};
 
 pub(in crate::cli) async fn status(args: &Status, global: &Global, settings: &Settings) -> Result<Exit, Failure> {
-    let store = wiring::must_read(settings)?;
+    let store = wiring::must_read(settings).await?;
     let batch = wiring::named_batch(store.as_ref(), args.batch.as_deref()).await?;
     let show = if args.all || global.json { Show::All } else { Show::First };
     let mut summary = Summary::gather(store.as_ref(), batch.as_ref().map(|batch| batch.id), show).await?;

@@ -40,7 +40,7 @@ struct Findings {
 }
 
 pub(in crate::cli) async fn verify(args: &Verify, global: &Global, settings: &Settings) -> Result<Exit, Failure> {
-    let opened = wiring::must_open(settings)?;
+    let opened = wiring::must_open(settings).await?;
     let wanted = wiring::named_batch(opened.store.as_ref(), args.batch.as_deref()).await?;
     let mut trees: BTreeMap<PathBuf, Vec<BatchId>> = BTreeMap::new();
     for batch in opened.store.batches().await? {

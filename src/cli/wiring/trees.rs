@@ -8,12 +8,13 @@ use crate::cli::failure::Failure;
 use crate::config::Settings;
 use crate::pace::Clock;
 use crate::sink::{self, Address, OpenError, Sink, SinkError, UnusableSink};
+use crate::store;
 
 use super::absolute;
 
 /// The sink of an output tree.
 pub(in crate::cli) fn sink(settings: &Settings, out: &Path) -> Result<Arc<dyn Sink>, Failure> {
-    Ok(sink::open(out, &sink::spool(&settings.state))?)
+    Ok(sink::open(out, &sink::spool(&store::beside(&settings.state)))?)
 }
 
 /// Holds it to it that something can be put into an output tree; one that cannot be reached for the moment is tried again for
@@ -38,7 +39,7 @@ pub(in crate::cli) fn tree(out: &Path) -> Result<PathBuf, Failure> {
 
 /// Makes the sink of any tree: one that this nightreel cannot go to refuses the first video that goes there, and stops the run.
 pub(super) fn any(settings: &Settings) -> impl Fn(PathBuf) -> Arc<dyn Sink> + Send + Sync + 'static {
-    let spool = sink::spool(&settings.state);
+    let spool = sink::spool(&store::beside(&settings.state));
     move |out| {
         sink::open(&out, &spool).unwrap_or_else(|why| Arc::new(UnusableSink::new(out.display().to_string(), why)))
     }

@@ -7,8 +7,8 @@ use std::sync::PoisonError;
 
 use tokio::sync::Mutex;
 
-use crate::domain::{BatchId, Money, Price};
-use crate::store::{Spent, Store, StoreError};
+use crate::domain::{BatchId, JobId, Money, Price};
+use crate::store::{Spent, Store, StoreError, Weighed, Weight};
 
 /// Whether a request can be afforded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +40,25 @@ impl Budget {
     pub(in crate::pipeline) async fn afford(
         &self,
         store: &dyn Store,
+        job: JobId,
         batch: Option<BatchId>,
         price: Money,
         typical: Money,
     ) -> Result<Afford, StoreError> {
         let Some(most) = &self.most else { return Ok(Afford::Yes) };
         let _weighing = self.weighing.lock().await;
+        if let Some(fleet) = store.fleet() {
+            // What others have in hand counts, too: the store weighs it.
+            let weighed = Weighed { price, batch, most: most.amount, typical };
+            return Ok(match fleet.afford(job, weighed).await? {
+                Weight::Affordable => {
+                    *self.reserved.lock().unwrap_or_else(PoisonError::into_inner) += price;
+                    Afford::Yes
+                }
+                Weight::NotNow => Afford::NotNow,
+                Weight::TooDear => Afford::No,
+            });
+        }
         let spent = spent(&store.spent(batch).await?, typical);
         let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
         if spent + price > most.amount {

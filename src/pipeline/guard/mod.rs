@@ -118,6 +118,37 @@ impl Guard {
         }
     }
 
+    /// Counts again what was made and what is under way, which others may have changed; whether a scene's first rows turn out
+    /// to be made.
+    pub(super) fn recount(&self, made: &[Group], running: &[(AccountName, Vec<Group>)]) -> bool {
+        let mut known = self.known();
+        let mut counted: HashMap<Scene, u64> = HashMap::new();
+        for group in made.iter().filter(|group| matches!(group.state, StateCode::Ready | StateCode::Done)) {
+            *counted.entry((group.batch, group.scene.clone())).or_default() += group.jobs;
+        }
+        let mut proven = false;
+        for (scene, made) in counted {
+            let standing = known.scenes.entry(scene).or_default();
+            let unproven = self.is_unproven(standing);
+            standing.made = standing.made.max(made);
+            proven |= unproven && !self.is_unproven(standing);
+        }
+        for (account, groups) in running {
+            for standing in known.scenes.values_mut() {
+                standing.running.remove(account);
+            }
+            for group in groups.iter().filter(|group| group.state.runs()) {
+                let standing = known.scenes.entry((group.batch, group.scene.clone())).or_default();
+                let running = standing.running.entry(account.clone()).or_default();
+                running.rows += group.jobs;
+                if group.state == StateCode::InDoubt {
+                    running.in_doubt += group.jobs;
+                }
+            }
+        }
+        proven
+    }
+
     /// What is under way at an account is not waited for any more: its remote answers nothing.
     pub(super) fn leave_out(&self, account: &AccountName) {
         self.known().at_work.remove(account);

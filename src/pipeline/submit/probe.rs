@@ -26,6 +26,11 @@ impl Stage {
         let lane = self.lane();
         if lane.settings.probe && !lane.may_probe() {
             let (name, kind) = (lane.name(), &lane.settings.account.gateway);
+            if lane.is_together() {
+                let words = format!("account {name}: probe is not heeded: others may use its slots, too");
+                self.shared.tell(Notice::Odd { words });
+                return;
+            }
             let words = format!(
                 "account {name}: probe is not heeded: that {kind} refuses what goes beyond the parallel limit, and makes \
                  nothing, is documented nowhere"

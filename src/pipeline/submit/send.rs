@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use crate::domain::{Doubt, ImageSource, Job, JobEvent, Money, Picture};
 use crate::gateway::{Accepted, Limit, NotMade, Order, Submitted};
 use crate::image;
+use crate::ledger::RecordError;
 use crate::pace::Limiter;
 use crate::pipeline::Notice;
+use crate::pipeline::fleet::Places;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::shared::{Shared, UNREACHABLE};
 use crate::pipeline::slots::OnTheWay;
@@ -34,11 +37,30 @@ pub(super) async fn pictures(job: &Job) -> Result<Vec<Picture>, String> {
     }
 }
 
+/// The pace of an account past the intent.
+pub(super) struct Pace {
+    /// Of this process.
+    pub(super) door: Arc<Limiter>,
+    /// Of all processes that share the account, where there may be others: its places, and the one that the request has.
+    pub(super) turn: Option<(Arc<Places>, Timestamp)>,
+}
+
+impl Pace {
+    /// Waits until the request may leave.
+    async fn ready(&self, shared: &Shared) -> Result<(), RecordError> {
+        self.door.ready().await;
+        if let (Some((places, place)), Some(fleet)) = (&self.turn, shared.fleet()) {
+            places.wait(fleet, *place).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Makes the intent durable, sends the request, records what became of it.
 pub(super) async fn send(
     shared: Arc<Shared>,
     place: usize,
-    door: Arc<Limiter>,
+    due: Pace,
     way: OnTheWay,
     (job, started): (Job, JobEvent),
     pictures: Vec<Picture>,
@@ -48,31 +70,35 @@ pub(super) async fn send(
         JobEvent::SubmitStarted { price: Some(price), .. } => price.amount,
         _ => Money::ZERO,
     };
-    let recorded = shared.record(&job, started).await;
+    let recorded = shared.record_own(&job, started).await;
     shared.out_of_hand();
     // From here on the ledger counts it, or nothing has left.
     if shared.budget.settle(price) {
         shared.look_again();
     }
     let submitting = match recorded {
-        Ok(submitting) => submitting,
-        Err(failed) => {
+        Ok(Some(submitting)) => submitting,
+        not_recorded => {
             lane.slots.give_back();
             shared.guard.put_down(lane.name(), &job);
             shared.parts.ledger.store().release(job.id);
-            return Sent { outcome: Err(failed), limited: None };
+            return Sent { outcome: not_recorded.map(drop), limited: None };
         }
     };
     let Some(attempt) = &submitting.attempt else { return Sent { outcome: Ok(()), limited: None } };
     let leaves = tokio::select! {
         biased;
-        () = door.ready() => true,
-        () = shared.stop.cancelled() => false,
+        ready = due.ready(&shared) => match ready {
+            // The row might be another's by now, who would ask for it, not find it, and send it.
+            Ok(()) if shared.fleet().is_some_and(|fleet| !fleet.is_ours()) => Err("the ledger could not be reached".to_owned()),
+            Ok(()) => Ok(()),
+            Err(failed) => Err(failed.to_string()),
+        },
+        () = shared.stop.cancelled() => Err("the run was stopped".to_owned()),
     };
-    if !leaves {
-        let put_off =
-            JobEvent::PutOff { due_at: shared.now(), words: "the run was stopped before it was sent".to_owned() };
-        return Sent { outcome: shared.record(&submitting, put_off).await.map(drop), limited: None };
+    if let Err(why) = leaves {
+        let put_off = JobEvent::PutOff { due_at: shared.now(), words: format!("{why} before it was sent") };
+        return Sent { outcome: shared.record_own(&submitting, put_off).await.map(drop), limited: None };
     }
     let callback_url = lane.settings.callback_url.as_ref().map(ExposeSecret::expose_secret);
     let order =
@@ -82,7 +108,11 @@ pub(super) async fn send(
     drop(pictures);
     let answered = way.is_probe && probe::is_answered(&shared, lane, &submitted, sent_at);
     let (event, limited) = outcome(&shared, lane, &submitting, submitted, answered);
-    let outcome = shared.record(&submitting, event).await.map(drop);
+    let made = if let JobEvent::Accepted { task, .. } = &event { Some(task.clone()) } else { None };
+    let outcome = match (shared.record_own(&submitting, event).await, made) {
+        (Ok(None), Some(task)) => shared.bring(&submitting, task).await,
+        (recorded, _) => recorded.map(drop),
+    };
     drop(way);
     Sent { outcome, limited }
 }

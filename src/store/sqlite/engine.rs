@@ -267,7 +267,7 @@ impl Engine {
         }
         let mut begun = self.begin();
         let changed = self.change(&changes, &mut begun);
-        let worked: Vec<Answer> = works.into_iter().map(|work| work(self)).collect();
+        let told: Vec<Answer> = works.into_iter().map(|work| work(self)).collect();
         let committed = begun.and_then(|()| self.commit());
         if committed.is_err() {
             self.roll_back();
@@ -288,7 +288,7 @@ impl Engine {
             // A caller that is gone needs no answer.
             drop(answer.send((committed.as_ref().copied().map_err(again).and(done), written)));
         }
-        for answer in worked {
+        for answer in told {
             answer(committed.as_ref().copied().map_err(again));
         }
     }

@@ -17,7 +17,7 @@ use crate::pace::Clock;
 use super::super::args::{Doctor, Global};
 use super::super::exit::Exit;
 use super::super::failure::Failure;
-use super::super::terminal;
+use super::super::{terminal, wiring};
 
 use account::Capacity;
 use finding::{About, Findings, Mark, Paint, Report};
@@ -32,6 +32,11 @@ pub(in crate::cli) async fn doctor(
     settings: &Settings,
     unsettled: &[Unsettled],
 ) -> Result<Exit, Failure> {
+    wiring::must_be_a_file(
+        settings,
+        "doctor",
+        "without --state it looks at accounts, manifest and machine all the same",
+    )?;
     let clock = Clock::system();
     let mut about_settings = Findings::new(About::Settings);
     let mut about_manifest = Findings::new(About::Manifest);

@@ -277,6 +277,8 @@ impl Simulation {
             caution: Caution { canary: self.case.canary, most_failures: None },
             shift: crate::pace::Shift::default(),
             budget: self.budget(),
+            stages: crate::pipeline::Stages::All,
+            ends: crate::pipeline::Ends::WhenIdle,
         }
     }
 

@@ -1,0 +1,183 @@
+//! What a run does that is one of several on its ledger: it looks again by itself for what others did, keeps pace with them, and
+//! gives up what is not its own any more. A run that has its ledger to itself does none of this.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::domain::{AccountName, Job, JobEvent, State, TaskId};
+use crate::ledger::RecordError;
+use crate::pace::Clock;
+use crate::store::{Fleet, Group, Left, Room, StoreError};
+
+use super::Notice;
+use super::lane::Lane;
+use super::shared::Shared;
+
+/// How long what others did may go unnoticed.
+pub(super) const LOOK: Duration = Duration::from_millis(500);
+/// Between two looks at how all scenes stand: that walks more of the ledger.
+const SCENES: Duration = Duration::from_secs(1);
+/// Places in the pace that are reserved together reach no further than this.
+const AHEAD: Duration = Duration::from_millis(200);
+/// And are no more than this.
+const MOST_PLACES: u32 = 16;
+/// How late a request may leave: later, it would come too close to the next one, whoever sends that.
+const LATE: Duration = Duration::from_millis(20);
+/// How much slower than allowed the common pace is, in hundredths: what is late by as much as may be is made up for in any
+/// second.
+const MARGIN_PERCENT: u32 = 3;
+/// How long before its place in the pace a request's intent is recorded.
+pub(super) const LEAD: Duration = Duration::from_millis(30);
+/// How often, and after what wait, a task is brought to the ledger whose row others took for one in doubt meanwhile.
+const BRINGS: u32 = 40;
+const BRING_AGAIN: Duration = Duration::from_millis(500);
+
+/// An account's places in the pace that all processes keep together.
+#[derive(Debug)]
+pub(super) struct Places {
+    account: AccountName,
+    interval: Duration,
+    clock: Clock,
+    ahead: tokio::sync::Mutex<VecDeque<Timestamp>>,
+}
+
+impl Places {
+    pub(super) fn new(lane: &Lane, clock: &Clock) -> Self {
+        let interval = lane.settings.interval + lane.settings.interval * MARGIN_PERCENT / 100;
+        Self { account: lane.name().clone(), interval, clock: clock.clone(), ahead: tokio::sync::Mutex::default() }
+    }
+
+    /// The next place that has not passed.
+    pub(super) async fn next(&self, fleet: &dyn Fleet) -> Result<Timestamp, StoreError> {
+        let mut ahead = self.ahead.lock().await;
+        loop {
+            while let Some(place) = ahead.pop_front() {
+                if !self.has_passed(place) {
+                    return Ok(place);
+                }
+            }
+            let fit = AHEAD.as_nanos() / self.interval.as_nanos().max(1);
+            let wanted = u32::try_from(fit).unwrap_or(MOST_PLACES).clamp(1, MOST_PLACES);
+            let wait = fleet.reserve(self.account.clone(), self.interval, wanted).await?;
+            let first = self.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
+            ahead.extend((0..wanted).map(|n| first.checked_add(self.interval * n).unwrap_or(Timestamp::MAX)));
+        }
+    }
+
+    /// Waits for a place, and for a later one where it was missed.
+    pub(super) async fn wait(&self, fleet: &dyn Fleet, mut place: Timestamp) -> Result<(), StoreError> {
+        loop {
+            self.clock.sleep_until(place).await;
+            if !self.has_passed(place) {
+                return Ok(());
+            }
+            place = self.next(fleet).await?;
+        }
+    }
+
+    fn has_passed(&self, place: Timestamp) -> bool {
+        self.clock.now() > place.checked_add(LATE).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// When the scenes were last looked at.
+#[derive(Debug)]
+pub(super) struct Looked(Timestamp);
+
+impl Default for Looked {
+    fn default() -> Self {
+        Self(Timestamp::MIN)
+    }
+}
+
+impl Shared {
+    /// What is kept together with other processes, where there may be any.
+    pub(super) fn fleet(&self) -> Option<&dyn Fleet> {
+        self.parts.ledger.store().fleet()
+    }
+
+    /// When a stage that would look again at `next_at` does: others do not wake it.
+    pub(super) fn look_by(&self, next_at: Timestamp) -> Timestamp {
+        if self.fleet().is_some() { next_at.min(self.after(LOOK)) } else { next_at }
+    }
+
+    /// The slots that an account may use, and with whom it shares them.
+    pub(super) fn room(&self, lane: &Lane) -> Room {
+        let of_pool = self.lanes.iter().filter(|other| Arc::ptr_eq(&other.slots, &lane.slots));
+        Room { accounts: of_pool.map(|other| other.name().clone()).collect(), most: lane.slots.standing().1 }
+    }
+
+    /// Records an event of a job that this process had taken; `None` where the job is not its own any more, and whatever is
+    /// done with it is done by others.
+    pub(super) async fn record_own(&self, job: &Job, event: JobEvent) -> Result<Option<Job>, RecordError> {
+        match self.record(job, event).await {
+            Ok(next) => Ok(Some(next)),
+            Err(RecordError::Store(StoreError::Conflict { .. })) if self.fleet().is_some() => {
+                tracing::info!(row = %job.label, "another process has the row now");
+                self.parts.ledger.store().release(job.id);
+                self.look_again();
+                Ok(None)
+            }
+            Err(failed) => Err(failed),
+        }
+    }
+
+    /// A request was answered with a task, and others had taken its row for one in doubt: what is known of it is not lost.
+    pub(super) async fn bring(&self, sent: &Job, task: TaskId) -> Result<(), RecordError> {
+        let of_attempt = |job: &Job| job.attempt.as_ref().map(|attempt| attempt.client_ref.clone());
+        for _ in 0..BRINGS {
+            let Some(job) = self.parts.ledger.store().job(sent.id).await? else { return Ok(()) };
+            let is_open = matches!(job.state, State::Submitting | State::InDoubt { .. } | State::Held { .. });
+            if !is_open || of_attempt(&job) != of_attempt(sent) {
+                return Ok(());
+            }
+            if job.state != State::Submitting
+                && self.record_own(&job, JobEvent::Found { task: task.clone() }).await?.is_some()
+            {
+                return Ok(());
+            }
+            self.clock.sleep(BRING_AGAIN).await;
+        }
+        let words = format!("{}: the remote made task {task}, and others are settling the row", sent.label);
+        self.tell(Notice::Odd { words });
+        Ok(())
+    }
+
+    /// Takes note of what others did: which slots are in use, which scenes are made and under way. Gives how many rows are in
+    /// hand anywhere, and not sent yet: what becomes of them may leave something to do.
+    pub(super) async fn keep_up(&self, left: &Left, looked: &mut Looked) -> Result<u64, RecordError> {
+        let Some(fleet) = self.fleet() else { return Ok(0) };
+        let store = self.parts.ledger.store();
+        let names: Vec<AccountName> = self.lanes.iter().map(|lane| lane.name().clone()).collect();
+        let claimed = fleet.claimed(names).await?;
+        let of = |lane: &Lane| -> Vec<Group> {
+            claimed.iter().filter(|group| group.sender.as_ref() == Some(lane.name())).cloned().collect()
+        };
+        for lane in &self.lanes {
+            let in_pool = self.lanes.iter().zip(&left.at_remote);
+            let in_pool = in_pool.filter(|(other, _)| Arc::ptr_eq(&other.slots, &lane.slots));
+            let used: u64 =
+                in_pool.map(|(lane, open)| open + of(lane).iter().map(|group| group.jobs).sum::<u64>()).sum();
+            lane.slots.recount(usize::try_from(used).unwrap_or(usize::MAX));
+        }
+        let in_hand = claimed.iter().map(|group| group.jobs).sum();
+        if self.now() < looked.0 {
+            return Ok(in_hand);
+        }
+        looked.0 = self.after(SCENES);
+        let made = store.groups(None).await?;
+        let mut running: Vec<(AccountName, Vec<Group>)> = Vec::new();
+        for lane in &self.lanes {
+            let mut groups = store.open_groups(lane.name().clone()).await?;
+            groups.extend(of(lane));
+            running.push((lane.name().clone(), groups));
+        }
+        if self.guard.recount(&made, &running) {
+            self.look_again();
+        }
+        Ok(in_hand)
+    }
+}

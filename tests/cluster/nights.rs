@@ -1,0 +1,212 @@
+//! Nights of several processes.
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::server::Server;
+use crate::support::{World, interrupt, signal};
+
+/// One night has so many rows; more with `NIGHTREEL_CLUSTER_ROWS`.
+fn rows() -> usize {
+    std::env::var("NIGHTREEL_CLUSTER_ROWS").map_or(400, |rows| rows.parse().unwrap())
+}
+
+/// A world, a database, and processes that work on it.
+pub(crate) struct Cluster {
+    pub(crate) world: World,
+    pub(crate) server: Server,
+    pub(crate) state: String,
+}
+
+impl Cluster {
+    pub(crate) fn new(flags: &[&str]) -> Self {
+        let server = Server::start();
+        let state = server.database("night");
+        Self { world: World::new(flags), server, state }
+    }
+
+    /// The arguments of a run of this manifest.
+    pub(crate) fn run<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        let mut args = self.world.kling(&["--state", &self.state]);
+        args.extend(more);
+        args
+    }
+
+    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
+        let mut command = self.world.command(args);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// How many jobs are in a state that fits.
+    pub(crate) fn count(&self, which: &str) -> usize {
+        let told = self.server.sql("night", &format!("SELECT count(*) FROM nightreel.jobs WHERE {which}"));
+        told.trim().parse().unwrap()
+    }
+
+    /// Nobody holds anything, and nobody is thought to be at work.
+    #[track_caller]
+    fn nothing_is_held(&self) {
+        assert_eq!(self.count("owner IS NOT NULL OR claimed_for IS NOT NULL OR reserved <> 0"), 0);
+    }
+
+    /// Waits until so many rows are done.
+    #[track_caller]
+    pub(crate) fn until_done(&self, rows: usize) {
+        let begun = Instant::now();
+        while self.count("state = 6") < rows {
+            assert!(begun.elapsed() < Duration::from_secs(90), "never done: {}", self.count("state <> 6"));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+#[track_caller]
+fn ends_well(mut run: Child) {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = run.try_wait().unwrap() {
+            assert_eq!(status.code(), Some(0));
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(90), "a run does not end");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn four_processes_killed_at_random_and_a_database_that_crashes_twice_pay_once() {
+    let rows = rows();
+    let cluster = Cluster::new(&[]);
+    let manifest = cluster.world.manifest("wedding.csv", rows);
+    let args = cluster.run(&[manifest.to_str().unwrap(), "--in-flight", "24", "--rate", "100/s", "--no-report"]);
+    let mut dice = fastrand::Rng::with_seed(5);
+    let mut runs: Vec<Option<Child>> = (0..4).map(|_| Some(cluster.spawn(&args))).collect();
+    let (mut kills, mut crashes) = (0, 0);
+    let begun = Instant::now();
+    while runs.iter().any(Option::is_some) {
+        assert!(begun.elapsed() < Duration::from_secs(120 + rows as u64 / 5), "the night does not end");
+        std::thread::sleep(Duration::from_millis(dice.u64(300..900)));
+        let done = cluster.count_or_none("state = 6").unwrap_or(0);
+        if crashes < 2 && done >= rows * (crashes + 1) / 3 {
+            crashes += 1;
+            cluster.server.crash();
+            std::thread::sleep(Duration::from_millis(dice.u64(500..2000)));
+            cluster.server.up();
+        }
+        let which = dice.usize(0..4);
+        if let Some(run) = &mut runs[which]
+            && done < rows
+            && kills < 12 + rows / 100
+        {
+            run.kill().unwrap();
+            run.wait().unwrap();
+            kills += 1;
+            runs[which] = Some(cluster.spawn(&args));
+        }
+        for run in &mut runs {
+            let Some(status) = run.as_mut().and_then(|run| run.try_wait().unwrap()) else { continue };
+            assert_eq!(status.code(), Some(0));
+            *run = None;
+        }
+    }
+    assert!(kills >= 8 && crashes == 2, "{kills} kills, {crashes} crashes");
+    cluster.world.paid_once(rows);
+    cluster.nothing_is_held();
+    let stats = cluster.world.stats();
+    assert!(stats["peak_parallel"].as_u64().unwrap() <= 24, "{stats}");
+    assert!(stats["peak_per_second"].as_u64().unwrap() <= 100, "{stats}");
+    let sent = cluster.server.sql("night", "SELECT count(*) FROM nightreel.jobs WHERE submissions <> 1 OR state <> 6");
+    assert_eq!(sent, "0\n", "a row was sent twice, or is not done");
+    eprintln!("{rows} rows, {kills} kills, {crashes} crashes: {:?}; {stats}", begun.elapsed());
+}
+
+#[test]
+fn a_process_that_is_frozen_past_its_lease_pays_for_nothing_twice() {
+    let cluster = Cluster::new(&["--task-time", "300ms..900ms"]);
+    let manifest = cluster.world.manifest("wedding.csv", 80);
+    let args = cluster.run(&[manifest.to_str().unwrap(), "--in-flight", "6", "--rate", "30/s", "--no-report"]);
+    let frozen = cluster.spawn(&args);
+    cluster.world.until_made(10);
+    signal(&frozen, "STOP");
+    let other = cluster.spawn(&args);
+    // Longer than a lease: what it had taken is given to the other.
+    std::thread::sleep(Duration::from_secs(13));
+    assert!(cluster.count("state = 6") > 10, "the other goes on");
+    signal(&frozen, "CONT");
+    ends_well(other);
+    ends_well(frozen);
+    cluster.world.paid_once(80);
+    cluster.nothing_is_held();
+    let stats = cluster.world.stats();
+    assert!(stats["peak_parallel"].as_u64().unwrap() <= 6, "{stats}");
+}
+
+#[test]
+fn limits_that_bind_are_kept_by_all_together() {
+    let cluster = Cluster::new(&["--in-flight", "3"]);
+    let manifest = cluster.world.manifest("wedding.csv", 60);
+    let args = cluster.run(&[manifest.to_str().unwrap(), "--in-flight", "3", "--rate", "20/s", "--no-report"]);
+    let runs: Vec<Child> = (0..3).map(|_| cluster.spawn(&args)).collect();
+    runs.into_iter().for_each(ends_well);
+    cluster.world.paid_once(60);
+    let stats = cluster.world.stats();
+    assert!(stats["peak_parallel"].as_u64().unwrap() <= 3, "{stats}");
+    assert!(stats["peak_per_second"].as_u64().unwrap() <= 20, "{stats}");
+    assert_eq!(stats["refused_parallel"], 0, "{stats}");
+}
+
+#[test]
+fn a_budget_is_kept_by_all_together() {
+    let cluster = Cluster::new(&[]);
+    let manifest = cluster.world.manifest("wedding.csv", 40);
+    let prices = "[prices]\ncurrency = \"USD\"\n[prices.scenes]\nsquish = 0.28\n";
+    cluster.world.write("nightreel.toml", prices);
+    let args = cluster.run(&[manifest.to_str().unwrap(), "--budget", "3", "--no-report"]);
+    let mut runs: Vec<Child> = (0..3).map(|_| cluster.spawn(&args)).collect();
+    for run in &mut runs {
+        assert_eq!(run.wait().unwrap().code(), Some(11), "the budget is reached");
+    }
+    assert_eq!(cluster.world.tasks().len(), 10, "ten of 0.28 go into 3");
+    assert_eq!(cluster.count("state = 6"), 10);
+}
+
+#[test]
+fn roles_are_split_and_a_worker_waits_for_more() {
+    let cluster = Cluster::new(&[]);
+    let first = cluster.world.manifest("first.csv", 10);
+    let second = cluster.world.manifest("second.csv", 10);
+    let sends = ["--stages", "submit,watch", "--no-report"];
+    let run = |manifest: &str| {
+        let mut args = cluster.run(&[manifest, "--name", "{batch}/{id}.mp4"]);
+        args.extend(sends);
+        cluster.world.nightreel(&args)
+    };
+    run(first.to_str().unwrap()).exits(0);
+    assert_eq!(cluster.count("state = 5"), 10, "what is made is left to others");
+    let mut worker = cluster.world.kling(&["--state", &cluster.state, "--stages", "collect"]);
+    worker[0] = "worker";
+    let worker = cluster.spawn(&worker);
+    cluster.until_done(10);
+    run(second.to_str().unwrap()).exits(0);
+    cluster.until_done(20);
+    interrupt(worker);
+    cluster.nothing_is_held();
+    assert_eq!(cluster.world.tasks().len(), 20);
+    let verified = cluster.world.nightreel(&["verify", "--state", &cluster.state, "--json"]).exits(0).json();
+    assert_eq!(verified["whole"], 20);
+    // Without others, a part of the work is a part of the work.
+    let third = cluster.world.manifest("third.csv", 3);
+    let alone = cluster.world.run(&[third.to_str().unwrap(), "--stages", "submit,watch", "--no-report"]).exits(0);
+    assert!(alone.out.contains("3 rows were submitted"), "{}", alone.out);
+    assert_eq!(cluster.world.status()["ready"], 3);
+    cluster.world.run(&["--stages", "collect", "--no-report"]).exits(0);
+    assert_eq!(cluster.world.status()["done"], 3);
+}
+
+impl Cluster {
+    /// The same while the database may be away.
+    fn count_or_none(&self, which: &str) -> Option<usize> {
+        let told = self.server.sql_or_none("night", &format!("SELECT count(*) FROM nightreel.jobs WHERE {which}"))?;
+        told.trim().parse().ok()
+    }
+}

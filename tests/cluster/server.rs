@@ -1,0 +1,160 @@
+//! A PostgreSQL server of a test's own: made in a temporary folder, reached by a socket there, gone with it. PostgreSQL refuses
+//! to run as root: where the tests do, it runs as nobody.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+const NOBODY: u32 = 65534;
+
+pub(crate) struct Server {
+    folder: TempDir,
+    /// Whether what it acknowledged outlives the machine: no test needs that, and a kill of the server loses nothing even so.
+    durable: bool,
+    programs: PathBuf,
+}
+
+impl Server {
+    /// A server that is up, whose user `night` may do everything without a password.
+    pub(crate) fn start() -> Self {
+        Self::of(false)
+    }
+
+    /// The same, as a server is that somebody relies on.
+    #[allow(dead_code, reason = "each of those who share this file needs a part of it")]
+    pub(crate) fn durable() -> Self {
+        Self::of(true)
+    }
+
+    fn of(durable: bool) -> Self {
+        let folder = tempfile::Builder::new().prefix("nr-pg-").tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        if is_root() {
+            chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let server = Self { programs: programs(), durable, folder };
+        let data = server.data();
+        server.run("initdb", &["-A", "trust", "-U", "night", "--no-sync", "--no-locale", "-E", "UTF8", "-D", &data]);
+        server.up();
+        server
+    }
+
+    /// Starts it, and waits until it is ready.
+    pub(crate) fn up(&self) {
+        let socket = self.folder.path().display();
+        let fsync = if self.durable { "on" } else { "off" };
+        let options = format!("-c listen_addresses='' -k {socket} -c fsync={fsync} -c max_connections=100");
+        let log = format!("{socket}/log");
+        self.run("pg_ctl", &["-D", &self.data(), "-w", "-s", "-l", &log, "-o", &options, "start"]);
+    }
+
+    /// Ends it as a crash would: connections break, and it recovers when it comes up again.
+    pub(crate) fn crash(&self) {
+        self.run("pg_ctl", &["-D", &self.data(), "-w", "-s", "-m", "immediate", "stop"]);
+    }
+
+    /// Whoever connects now is told that nobody is there.
+    #[allow(dead_code, reason = "each of those who share this file needs a part of it")]
+    pub(crate) fn sql_is_away(&self) {
+        assert!(UnixStream::connect(self.socket()).is_err(), "the server is still up");
+    }
+
+    /// Where it listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join(".s.PGSQL.5432")
+    }
+
+    /// A new, empty database, and how nightreel is told of it.
+    pub(crate) fn database(&self, name: &str) -> String {
+        self.sql("postgres", &format!("CREATE DATABASE {name}"));
+        self.address("night", name)
+    }
+
+    pub(crate) fn address(&self, user: &str, database: &str) -> String {
+        format!("postgres:///{database}?host={}&user={user}", self.folder.path().display())
+    }
+
+    /// Runs a statement, and gives what it told: a line for each row, columns parted by `|`.
+    pub(crate) fn sql(&self, database: &str, statement: &str) -> String {
+        let socket = self.folder.path().display().to_string();
+        self.run("psql", &["-h", &socket, "-U", "night", "-d", database, "-X", "-q", "-A", "-t", "-c", statement])
+    }
+
+    /// The same while the server may be away.
+    #[allow(dead_code, reason = "each of those who share this file needs a part of it")]
+    pub(crate) fn sql_or_none(&self, database: &str, statement: &str) -> Option<String> {
+        let socket = self.folder.path().display().to_string();
+        self.attempt("psql", &["-h", &socket, "-U", "night", "-d", database, "-X", "-q", "-A", "-t", "-c", statement])
+            .ok()
+    }
+
+    /// Demands a password of a user.
+    #[allow(dead_code, reason = "each of those who share this file needs a part of it")]
+    pub(crate) fn demand_password(&self, user: &str) {
+        let path = self.folder.path().join("data/pg_hba.conf");
+        let rules = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("local all {user} scram-sha-256\n{rules}")).unwrap();
+        self.run("pg_ctl", &["-D", &self.data(), "-s", "reload"]);
+    }
+
+    fn data(&self) -> String {
+        self.folder.path().join("data").display().to_string()
+    }
+
+    #[track_caller]
+    fn run(&self, program: &str, args: &[&str]) -> String {
+        self.attempt(program, args).unwrap_or_else(|wrong| panic!("{program} {args:?}: {wrong}"))
+    }
+
+    /// Runs one of PostgreSQL's programs.
+    fn attempt(&self, program: &str, args: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(self.programs.join(program));
+        command
+            .args(args)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        // A server that is started keeps what it inherits: with pipes, its end would be waited for.
+        let out = self.folder.path().join(format!("{program}.{:x}.out", fastrand::u64(..)));
+        let err = out.with_extension("err");
+        command.stdout(fs::File::create(&out).unwrap()).stderr(fs::File::create(&err).unwrap());
+        if is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let status = command.status().unwrap();
+        let (told, wrong) = (fs::read_to_string(&out).unwrap(), fs::read_to_string(&err).unwrap());
+        fs::remove_file(&out).unwrap();
+        fs::remove_file(&err).unwrap();
+        if status.success() { Ok(told) } else { Err(format!("{told}{wrong}")) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.folder.path().join("data/postmaster.pid").exists() {
+            self.run("pg_ctl", &["-D", &self.data(), "-w", "-s", "-m", "immediate", "stop"]);
+        }
+    }
+}
+
+fn is_root() -> bool {
+    rustix::process::getuid().is_root()
+}
+
+/// Where PostgreSQL's programs are: Debian keeps those of each version in a folder of its own.
+fn programs() -> PathBuf {
+    let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .map(|found| found.map(|entry| entry.unwrap().path().join("bin")).collect())
+        .unwrap_or_default();
+    versions.sort();
+    versions.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
+    let is_whole = |folder: &PathBuf| ["initdb", "pg_ctl", "psql"].iter().all(|name| folder.join(name).exists());
+    let found = versions.into_iter().rev().find(is_whole);
+    found.unwrap_or_else(|| panic!("PostgreSQL is missing: apt-get install -y postgresql"))
+}

@@ -266,7 +266,7 @@ impl Engine {
             bulk::end(self);
         }
         let mut begun = self.begin();
-        let changed = self.change(&changes, &mut begun);
+        let done = self.change(&changes, &mut begun);
         let told: Vec<Answer> = works.into_iter().map(|work| work(self)).collect();
         let committed = begun.and_then(|()| self.commit());
         if committed.is_err() {
@@ -284,7 +284,7 @@ impl Engine {
         self.freed.clear();
         self.counts = Counts::default();
         self.miscounted = false;
-        for ((written, answer), done) in changes.into_iter().zip(answers).zip(changed) {
+        for ((written, answer), done) in changes.into_iter().zip(answers).zip(done) {
             // A caller that is gone needs no answer.
             drop(answer.send((committed.as_ref().copied().map_err(again).and(done), written)));
         }

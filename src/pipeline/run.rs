@@ -238,6 +238,10 @@ async fn until_idle(shared: &Shared, mut gate: watch::Receiver<Gate>) -> Result<
         if idle && idle_before && ends {
             return Ok(());
         }
+        if idle && !idle_before {
+            // Scenes may only seem to be closed, by rows of others that have ended since: they are counted again first.
+            looked = Looked::default();
+        }
         idle_before = idle;
         shared.clock.sleep(breath).await;
         if idle && ends {

@@ -12,7 +12,8 @@ use crate::domain::BatchId;
 use crate::store::StoreError;
 
 use super::counts::{self, Counts};
-use super::engine::{Engine, failed};
+use super::engine::Engine;
+use super::failure::failed;
 use super::sql;
 use super::write::writable;
 
@@ -84,6 +85,7 @@ pub(super) fn end(engine: &mut Engine) {
     let keys = match keys {
         _ if !engine.is_in_place() => Err(StoreError::Gone),
         _ if engine.conn.is_autocommit() => Err(StoreError::Full),
+        _ if engine.miscounted => Err(StoreError::Engine("what was counted could not be written".into())),
         Keys::Sorted => engine.conn.execute_batch(sql::KEYS).map_err(twice),
         Keys::Looked => Ok(()),
     };

@@ -10,7 +10,8 @@ use rusqlite::params;
 use crate::domain::{AccountName, BatchId, Job, JobEvent, StateCode};
 use crate::store::{Change, StoreError};
 
-use super::engine::{Engine, failed};
+use super::engine::Engine;
+use super::failure::failed;
 use super::rows::millis;
 use super::sql;
 

@@ -6,6 +6,7 @@ mod bulk;
 mod copy;
 mod counts;
 mod engine;
+mod failure;
 mod open;
 mod place;
 mod planned;

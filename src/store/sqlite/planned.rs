@@ -8,7 +8,8 @@ use crate::domain::{BatchId, JobId, StateCode};
 use crate::store::{Due, StoreError, Wanted};
 
 use super::counts;
-use super::engine::{Engine, failed};
+use super::engine::Engine;
+use super::failure::failed;
 use super::read::{self, all, next, next_rows};
 use super::rows::millis;
 use super::sql;

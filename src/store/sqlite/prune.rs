@@ -6,7 +6,8 @@ use rusqlite::params;
 use crate::domain::BatchId;
 use crate::store::{Ended, Pruned, StoreError};
 
-use super::engine::{Engine, failed};
+use super::engine::Engine;
+use super::failure::failed;
 use super::{read, rows, sql, write};
 
 pub(super) fn ended(engine: &mut Engine) -> Result<Vec<Ended>, StoreError> {

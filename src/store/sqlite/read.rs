@@ -12,7 +12,8 @@ use crate::domain::{
 };
 use crate::store::{Account, Batch, Due, Filter, Group, Known, Left, OutputOwner, Recorded, RunEnd, Spent, StoreError};
 
-use super::engine::{Engine, failed};
+use super::engine::Engine;
+use super::failure::failed;
 use super::rows::{self, look_up, millis, output_hash};
 use super::sql;
 

@@ -10,7 +10,8 @@ use crate::domain::{AccountName, BatchId, BatchName, JobId, State, StateCode, Ta
 use crate::store::{Account, Batch, Change, NewJob, RunEnd, StoreError};
 
 use super::bulk::{Bulk, Keys};
-use super::engine::{Engine, failed};
+use super::engine::Engine;
+use super::failure::failed;
 use super::rows::{self, json, look_up, millis, output_hash};
 use super::sql;
 

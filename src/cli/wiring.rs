@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{AccountSettings, Settings};
-use crate::domain::{AccountName, BatchName};
+use crate::domain::{AccountName, BatchName, Currency, Price};
 use crate::gateway::{self, Pause, PauseReason, Preset, Region};
 use crate::pace::Clock;
 use crate::pipeline::download::Downloader;
@@ -350,4 +350,18 @@ pub(super) async fn named_batch(store: &dyn Store, name: Option<&str>) -> Result
 /// An absolute path.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| Failure::new(Exit::Usage, error))
+}
+
+/// The budget in the currency of the accounts, which must have one in common.
+pub(super) fn budget<'a>(
+    settings: &Settings,
+    mut currencies: impl Iterator<Item = &'a Currency>,
+) -> Result<Option<Price>, Failure> {
+    let Some(amount) = settings.budget else { return Ok(None) };
+    let Some(currency) = currencies.next() else { return Ok(None) };
+    if let Some(other) = currencies.find(|other| *other != currency) {
+        let words = format!("a budget needs one currency, and the accounts' prices are in {currency} and {other}");
+        return Err(Failure::new(Exit::Usage, words).hint("set prices.currency the same for all, or use --account"));
+    }
+    Ok(Some(Price { amount, currency: currency.clone() }))
 }

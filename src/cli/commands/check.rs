@@ -13,8 +13,8 @@ use super::super::args::{Check, Global};
 use super::super::exit::Exit;
 use super::super::failure::Failure;
 use super::super::{terminal, wiring};
+use super::admit;
 use super::outlook::Outlook;
-use super::{admit, session};
 
 /// Problems that are shown in the terminal.
 const SHOWN: usize = 20;
@@ -37,7 +37,7 @@ pub(in crate::cli) async fn check(args: &Check, global: &Global, settings: &Sett
     };
     let known = wiring::known_accounts(settings, store.as_deref()).await?;
     let senders = wiring::senders(settings, &known);
-    let budget = session::budget(settings, senders.at_work.iter().map(|sender| &sender.prices.currency))?;
+    let budget = wiring::budget(settings, senders.at_work.iter().map(|sender| &sender.prices.currency))?;
     let ask = admit::ask(store.clone(), settings, senders, &args.manifest, name, batch.clone())?;
     let plan = admit::survey(ask).await?;
     if plan.problem_count > 0 {

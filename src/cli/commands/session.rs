@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::Settings;
-use crate::domain::{AccountName, BatchId, Currency, Price};
+use crate::domain::{AccountName, BatchId};
 use crate::gateway::PauseReason;
 use crate::notify::Beat;
 use crate::pace::Shift;
@@ -66,8 +66,26 @@ struct Closing<'a> {
     reports: &'a [PathBuf],
 }
 
-/// Runs a pipeline while `decide` settles what it may submit, and tells how it ended.
+/// Runs a pipeline while `decide` settles what it may submit, and tells how it ended. The store is closed however that was, for
+/// whoever else still holds it: what it does in the end must be done before the process ends.
 pub(super) async fn drive(
+    opened: &Opened,
+    remotes: Remotes,
+    settings: &Settings,
+    asked: Asked,
+    global: &Global,
+    signals: &Signals,
+    decide: impl Future<Output = Result<Decision, Failure>>,
+) -> Result<Exit, Failure> {
+    let exit = driven(opened, remotes, settings, asked, global, signals, decide).await;
+    // One that does not answer any more keeps what it has.
+    let closed = opened.clock.within(HASTE, opened.store.close()).await;
+    let exit = exit?;
+    closed.unwrap_or(Ok(()))?;
+    Ok(exit)
+}
+
+async fn driven(
     opened: &Opened,
     mut remotes: Remotes,
     settings: &Settings,
@@ -94,7 +112,7 @@ pub(super) async fn drive(
         shift: asked.shift,
         stages: settings.stages,
         ends: asked.ends,
-        budget: budget(settings, remotes.lanes.iter().map(|lane| &lane.prices.currency))?,
+        budget: wiring::budget(settings, remotes.lanes.iter().map(|lane| &lane.prices.currency))?,
     };
     let budget = wanted.budget.clone();
     let names: Vec<AccountName> = remotes.lanes.iter().map(|lane| lane.account.name.clone()).collect();
@@ -153,26 +171,8 @@ pub(super) async fn drive(
     let closing = Close { opened, settings, global, scope, decision, outcome, names: &names, reports };
     let end = closing.tell(after.submissions.saturating_sub(before.submissions)).await?;
     let exit = end.exit;
-    if opened.store.fleet().is_some() {
-        // What is still taken comes back at once, and not when this process is missed.
-        opened.store.close().await?;
-    }
     telling.ended(end, stopped_at.get().copied()).await;
     Ok(exit)
-}
-
-/// The budget in the currency of the accounts, which must have one in common.
-pub(super) fn budget<'a>(
-    settings: &Settings,
-    mut currencies: impl Iterator<Item = &'a Currency>,
-) -> Result<Option<Price>, Failure> {
-    let Some(amount) = settings.budget else { return Ok(None) };
-    let Some(currency) = currencies.next() else { return Ok(None) };
-    if let Some(other) = currencies.find(|other| *other != currency) {
-        let words = format!("a budget needs one currency, and the accounts' prices are in {currency} and {other}");
-        return Err(Failure::new(Exit::Usage, words).hint("set prices.currency the same for all, or use --account"));
-    }
-    Ok(Some(Price { amount, currency: currency.clone() }))
 }
 
 /// All that is told at the end of a run.

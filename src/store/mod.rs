@@ -4,10 +4,12 @@
 //! guarded by the job's version, together with the event that caused it, in one transaction.
 
 mod change;
+mod columns;
 #[cfg(test)]
 pub(crate) mod contract;
 mod ended;
 mod fleet;
+mod kill;
 mod lock;
 mod pages;
 mod place;

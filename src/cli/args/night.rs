@@ -10,6 +10,30 @@ use super::schedule::Shift;
 use super::serve::Shown;
 use super::shared::{Output, Pacing, Remote};
 
+/// What is done of the work, and with how much caution.
+#[derive(Debug, Args)]
+struct Work {
+    /// What of the work it does: all, submit,watch or collect [default: all]
+    #[arg(long, value_name = "STAGES", help_heading = "Many machines")]
+    stages: Option<String>,
+    /// How many of the last tasks may fail before their scene or account is paused, or off [default: 50%]
+    #[arg(long, value_name = "PERCENT", help_heading = "Money")]
+    max_failures: Option<String>,
+    /// Rows that stay in doubt: hold them, or resend them, which may pay twice [default: hold]
+    #[arg(long, value_name = "WHAT", help_heading = "Money")]
+    in_doubt: Option<String>,
+}
+
+impl Work {
+    fn flags(&self) -> [(Key, Option<String>); 3] {
+        [
+            (Key::Stages, self.stages.clone()),
+            (Key::InDoubt, self.in_doubt.clone()),
+            (Key::MaxFailures, self.max_failures.clone()),
+        ]
+    }
+}
+
 /// Flags of `run`.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -28,15 +52,8 @@ pub(crate) struct Run {
     shift: Shift,
     #[command(flatten)]
     shown: Shown,
-    /// What of the work it does: all, submit,watch or collect [default: all]
-    #[arg(long, value_name = "STAGES", help_heading = "Many machines")]
-    stages: Option<String>,
-    /// How many of the last tasks may fail before their scene or account is paused, or off [default: 50%]
-    #[arg(long, value_name = "PERCENT", help_heading = "Money")]
-    max_failures: Option<String>,
-    /// Rows that stay in doubt: hold them, or resend them, which may pay twice [default: hold]
-    #[arg(long, value_name = "WHAT", help_heading = "Money")]
-    in_doubt: Option<String>,
+    #[command(flatten)]
+    work: Work,
     /// Send rows again that changed after they were submitted, and pay for them again
     #[arg(long, help_heading = "Money")]
     pub(crate) resubmit_changed: bool,
@@ -57,15 +74,8 @@ pub(crate) struct Worker {
     pacing: Pacing,
     #[command(flatten)]
     shift: Shift,
-    /// What of the work it does: all, submit,watch or collect [default: all]
-    #[arg(long, value_name = "STAGES", help_heading = "Many machines")]
-    stages: Option<String>,
-    /// How many of the last tasks may fail before their scene or account is paused, or off [default: 50%]
-    #[arg(long, value_name = "PERCENT", help_heading = "Money")]
-    max_failures: Option<String>,
-    /// Rows that stay in doubt: hold them, or resend them, which may pay twice [default: hold]
-    #[arg(long, value_name = "WHAT", help_heading = "Money")]
-    in_doubt: Option<String>,
+    #[command(flatten)]
+    work: Work,
 }
 
 /// Flags of `check`.
@@ -92,9 +102,7 @@ impl Run {
         flags.extend(self.pacing.flags());
         flags.extend(self.shift.flags());
         flags.extend(self.shown.flags());
-        flags.push((Key::Stages, self.stages.clone()));
-        flags.push((Key::InDoubt, self.in_doubt.clone()));
-        flags.push((Key::MaxFailures, self.max_failures.clone()));
+        flags.extend(self.work.flags());
         flags
     }
 }
@@ -105,9 +113,7 @@ impl Worker {
         let mut flags = self.remote.flags();
         flags.extend(self.pacing.flags());
         flags.extend(self.shift.flags());
-        flags.push((Key::Stages, self.stages.clone()));
-        flags.push((Key::InDoubt, self.in_doubt.clone()));
-        flags.push((Key::MaxFailures, self.max_failures.clone()));
+        flags.extend(self.work.flags());
         flags
     }
 }

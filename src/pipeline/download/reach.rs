@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -79,7 +79,7 @@ fn builder(reach: Reach) -> ClientBuilder {
         // It would carry the signed link to another host.
         .referer(false);
     match reach {
-        Reach::Public => builder.dns_resolver(Arc::new(PublicNames { proxies: proxies() })),
+        Reach::Public => builder.dns_resolver(Arc::new(PublicNames { proxies: PROXIES.clone() })),
         Reach::Anywhere => builder,
     }
 }
@@ -116,11 +116,11 @@ fn public(found: Vec<SocketAddr>, is_proxy: bool) -> Option<Addrs> {
     (!kept.is_empty() || !had_some).then(|| Box::new(kept.into_iter()) as Addrs)
 }
 
-/// The hosts of the proxies that the environment names: often private ones, by a name of that network.
-fn proxies() -> BTreeSet<String> {
+/// The hosts of the proxies that the environment names: often private ones, by a name of that network. It is read once.
+static PROXIES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     let named = ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
     named.into_iter().filter_map(|variable| host_of(&std::env::var(variable).ok()?)).collect()
-}
+});
 
 fn host_of(proxy: &str) -> Option<String> {
     let url = if proxy.contains("://") { Url::parse(proxy) } else { Url::parse(&format!("http://{proxy}")) };
@@ -129,7 +129,7 @@ fn host_of(proxy: &str) -> Option<String> {
 
 /// Whether a link leads to the proxy itself, whose name is let through.
 fn leads_to_proxy(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| proxies().contains(&host.to_ascii_lowercase()))
+    url.host_str().is_some_and(|host| PROXIES.contains(&host.to_ascii_lowercase()))
 }
 
 #[cfg(test)]

@@ -5,12 +5,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::process::{Signal, getpid, kill_process};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::{AccountName, JobEvent, JobId, StateCode, TaskId};
-use crate::store::{Change, StoreError};
+use crate::store::{Change, StoreError, kill};
 
 use super::lease::Lease;
 use super::link::{Failed, Link};
@@ -21,8 +20,6 @@ use super::sql;
 const MAILBOX: usize = 1024;
 /// Changes committed together.
 const GROUP: usize = 256;
-/// For crash tests of the real binary, as the file's store has it.
-const KILL_AFTER_EVENT: &str = "NIGHTREEL_KILL_AFTER_EVENT";
 
 /// A change as the database is given it: its column names are those of `commit_changes`.
 #[derive(Debug, Serialize)]
@@ -148,7 +145,7 @@ impl Committer {
     pub(super) fn new(link: &Arc<Link>, lease: &Arc<Lease>) -> (Self, Desk) {
         let (sender, receiver) = mpsc::channel(MAILBOX);
         let (told, done) = watch::channel(0);
-        let kill_after = std::env::var(KILL_AFTER_EVENT).ok().and_then(|text| text.parse().ok());
+        let kill_after = kill::after_event();
         let (link, lease) = (Arc::clone(link), Arc::clone(lease));
         let desk = Desk { receiver, done: told, link, lease, events: 0, kill_after };
         (Self { sender, queued: AtomicU64::new(0), done }, desk)
@@ -219,7 +216,7 @@ impl Desk {
             }
         }
         if self.kill_after.is_some_and(|after| self.events >= after) {
-            kill_process(getpid(), Signal::KILL).unwrap_or(());
+            kill::this_process();
         }
         for (sender, verdict) in senders.into_iter().zip(verdicts.drain(..)) {
             // A caller that is gone needs no answer.

@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::JobId;
-use crate::store::StoreError;
+use crate::store::{StoreError, kill};
 
 use super::bulk::{self, Bulk};
 use super::counts::{self, Counts};
@@ -23,10 +22,6 @@ use super::write::{self, Written};
 const MAILBOX: usize = 1024;
 /// Requests committed together. Larger groups gain nothing and make the first wait.
 const GROUP: usize = 512;
-
-/// For crash tests of the real binary: with `NIGHTREEL_KILL_AFTER_EVENT=n` in the environment the process kills itself
-/// (SIGKILL) right after the commit of the n-th event, before anybody learns of it.
-const KILL_AFTER_EVENT: &str = "NIGHTREEL_KILL_AFTER_EVENT";
 
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 type Work = Box<dyn FnOnce(&mut Engine) -> Answer + Send>;
@@ -101,7 +96,7 @@ impl Mailbox {
         };
         let (sender, receiver) = mpsc::channel(MAILBOX);
         let released = Arc::new(Mutex::new(Vec::new()));
-        let kill_after = std::env::var(KILL_AFTER_EVENT).ok().and_then(|text| text.parse().ok());
+        let kill_after = kill::after_event();
         let mut engine = Engine {
             conn,
             taken: HashSet::new(),
@@ -278,7 +273,7 @@ impl Engine {
                 self.taken.remove(&job);
             }
             if self.kill_after.is_some_and(|after| self.events >= after) {
-                kill_process(getpid(), Signal::KILL).unwrap_or(());
+                kill::this_process();
             }
             bulk::begin(self);
         }

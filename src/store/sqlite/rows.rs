@@ -5,29 +5,9 @@ use rusqlite::Row;
 use rusqlite::types::Type;
 
 use crate::domain::{AccountName, BatchId, BatchName, Digest, Job, JobId, OutputKey, RowKey, StateCode};
-use crate::store::{Account, Batch, StoreError};
+use crate::store::{Account, Batch};
 
-/// Milliseconds since 1970, as the ledger stores instants.
-pub(super) fn millis(at: Timestamp) -> i64 {
-    at.as_millisecond()
-}
-
-/// The first eight bytes of a digest, as the ledger's look-up columns hold them.
-pub(super) fn look_up(digest: &Digest) -> i64 {
-    let mut first = [0; 8];
-    first.copy_from_slice(&digest.as_bytes()[..8]);
-    i64::from_le_bytes(first)
-}
-
-/// The look-up value of an output name, the same for names that differ only in case.
-pub(super) fn output_hash(output: &OutputKey) -> i64 {
-    look_up(&Digest::of(output.folded().as_bytes()))
-}
-
-/// JSON as the ledger stores it.
-pub(super) fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|source| StoreError::Engine(Box::new(source)))
-}
+pub(super) use crate::store::columns::{json, look_up, millis, output_hash};
 
 /// A job from the columns id, batch, key, label, content, effect, output, columns, detail, attempt, submissions, version,
 /// `finished_at`, `wanted_account`.

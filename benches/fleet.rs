@@ -1,9 +1,11 @@
-//! Many machines: transitions and claims a second of PostgreSQL beside SQLite in one go, and what further processes of the real
-//! binary add. `cargo bench --features postgres --bench fleet [-- transitions | claims | processes]`
+//! Many machines: transitions and claims a second of PostgreSQL beside SQLite in one go, what further processes of the real
+//! binary add, and what a large fleet would come to. `cargo bench --features postgres --bench fleet [-- transitions | claims | processes | accounts | downloads | model]`
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made fails")]
 #![expect(clippy::disallowed_methods, reason = "what is measured is the machine's own time")]
 
 mod common;
+#[path = "fleet/model.rs"]
+mod model;
 #[expect(dead_code, reason = "the tests need more of it")]
 #[path = "../tests/cluster/server.rs"]
 mod server;
@@ -16,6 +18,7 @@ use std::time::Instant;
 
 use common::{row, scratch, tell, wanted};
 use jiff::Timestamp;
+use model::Fleet as Modelled;
 use nightreel::domain::{AccountName, Artifact, BatchName, ClientRef, Currency, Digest, Job, JobEvent, Price, TaskId};
 use nightreel::ledger::Ledger;
 use nightreel::pace::Clock;
@@ -37,8 +40,9 @@ fn main() {
             claims().await;
         }
     });
-    if wanted("processes") {
-        processes();
+    processes();
+    if wanted("model") {
+        modelled();
     }
 }
 
@@ -139,7 +143,7 @@ async fn claims() {
             tasks.spawn(async move {
                 let room = Room { accounts: vec![account()], most: CLAIMS };
                 let mut claimed = 0;
-                while let Claim::Job(_) = store.claim(anything(), room.clone(), Timestamp::now()).await.unwrap() {
+                while let Claim::Jobs(_) = store.claim(anything(), room.clone(), Timestamp::now(), 1).await.unwrap() {
                     claimed += 1;
                 }
                 claimed
@@ -154,50 +158,113 @@ async fn claims() {
     }
 }
 
-/// Nights of the real binary, with limits that do not bind: what bounds it is the machine.
+/// Nights of the real binary, by one process, by two and by four.
 fn processes() {
-    const ROWS: usize = 1_200;
-    let server = Server::durable();
-    let mut first = None;
-    for processes in [1, 2, 4] {
-        let folder = scratch();
-        let manifest = folder.path().join("wedding.csv");
-        let row = |row: usize| format!("row{row},squish,https://example.com/{row}.jpg,5\n");
-        let rows: String = (0..ROWS).map(row).collect();
-        std::fs::write(&manifest, format!("id,scene,images,duration\n{rows}")).unwrap();
-        let nightreel = || {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_nightreel"));
-            command.current_dir(folder.path()).env_clear().stdin(Stdio::null()).stderr(Stdio::null());
-            command
-        };
-        let mut simulator = nightreel()
-            .args(["simulate", "--port", "0", "--task-time", "1s..2s", "--in-flight", "none", "--quiet"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut url = String::new();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(simulator.stdout.as_mut().unwrap()), &mut url)
-            .unwrap();
-        let state = server.database(&format!("p{processes}"));
-        let begun = Instant::now();
-        let mut runs: Vec<_> = (0..processes)
-            .map(|_| {
-                let mut run = nightreel();
-                run.args(["run", manifest.to_str().unwrap(), "--gateway", "kling", "--base-url", url.trim()]);
-                run.args(["--state", &state, "--rate", "2000/s", "--in-flight", "1000", "--canary", "0"]);
-                run.args(["--min-poll", "500ms", "--downloads", "8", "--no-report"]);
-                run.env("NIGHTREEL_API_KEY", "bench").stdout(Stdio::null()).spawn().unwrap()
-            })
-            .collect();
-        for run in &mut runs {
-            assert_eq!(run.wait().unwrap().code(), Some(0));
-        }
-        let per_second = ROWS as f64 / begun.elapsed().as_secs_f64();
-        simulator.kill().unwrap();
-        simulator.wait().unwrap();
-        let more = per_second / *first.get_or_insert(per_second);
-        tell(&format!("{processes} processes: {per_second:.0} rows/s from manifest to video ({more:.2} × one)"));
+    const FREELY: [&str; 2] = ["--downloads", "8"];
+    if !["processes", "accounts", "downloads"].into_iter().any(wanted) {
+        return;
     }
+    let server = Server::durable();
+    let tell_of = |what: &str, accounts: usize, remote: &[&str], more: &[&str]| {
+        let mut first = None;
+        for processes in [1, 2, 4] {
+            let name = format!("p{processes}a{accounts}{}", remote.len());
+            let per_second = night(&server.database(&name), (processes, accounts), remote, more);
+            let gain = per_second / *first.get_or_insert(per_second);
+            tell(&format!(
+                "{what}: {processes} processes: {per_second:.0} rows/s from manifest to video ({gain:.2} × one)"
+            ));
+        }
+    };
+    if wanted("processes") {
+        tell_of("one account, no limit binds", 1, &[], &FREELY);
+    }
+    if wanted("accounts") {
+        tell_of("eight accounts, no limit binds", 8, &[], &FREELY);
+    }
+    // What a machine's own line bounds.
+    if wanted("downloads") {
+        let slowly = ["--fault", "file-slow=1:300ms"];
+        tell_of("eight accounts, two downloads of 300 ms a process", 8, &slowly, &["--downloads", "2"]);
+    }
+}
+
+/// Rows a second from manifest to video.
+fn night(state: &str, (processes, accounts): (usize, usize), remote: &[&str], more: &[&str]) -> f64 {
+    let rows = if more.contains(&"2") { 120 } else { 1_200 };
+    let folder = scratch();
+    let manifest = folder.path().join("wedding.csv");
+    let row = |row: usize| format!("row{row},squish,https://example.com/{row}.jpg,5\n");
+    let text: String = (0..rows).map(row).collect();
+    std::fs::write(&manifest, format!("id,scene,images,duration\n{text}")).unwrap();
+    let nightreel = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nightreel"));
+        command.current_dir(folder.path()).env_clear().stdin(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let mut simulator = nightreel()
+        .args(["simulate", "--port", "0", "--task-time", "1s..2s", "--in-flight", "none", "--quiet"])
+        .args(remote)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(simulator.stdout.as_mut().unwrap()), &mut url).unwrap();
+    let account = |n: usize| {
+        format!(
+            "[[account]]\nname = \"a{n}\"\ngateway = \"kling\"\nbase_url = \"{}\"\nkey_env = \"KEY\"\nrate = \"{}/s\"\n\
+             in_flight = {}\nmin_poll = \"500ms\"\n",
+            url.trim(),
+            2_000 / accounts,
+            1_000 / accounts
+        )
+    };
+    std::fs::write(folder.path().join("nightreel.toml"), (0..accounts).map(account).collect::<String>()).unwrap();
+    let begun = Instant::now();
+    let mut runs: Vec<_> = (0..processes)
+        .map(|_| {
+            let mut run = nightreel();
+            run.args(["run", manifest.to_str().unwrap(), "--state", state, "--canary", "0", "--no-report"]);
+            run.args(more).env("KEY", "bench").stdout(Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for run in &mut runs {
+        assert_eq!(run.wait().unwrap().code(), Some(0));
+    }
+    let per_second = rows as f64 / begun.elapsed().as_secs_f64();
+    simulator.kill().unwrap();
+    simulator.wait().unwrap();
+    per_second
+}
+
+/// What a large fleet comes to, by the model: the figures of the database are those that are measured above.
+fn modelled() {
+    const HOUR: f64 = 3_600.0;
+    let fleet = |accounts, workers, slots| Modelled {
+        accounts,
+        workers,
+        slots,
+        interval: 1.03,
+        task: 120.0,
+        poll: 2.0,
+        takings: 1_000.0,
+        changes: 4_000.0,
+        video: 2.5e6,
+        bandwidth: 60e6,
+    };
+    let night = |what: &str, fleet: &Modelled, seconds: f64| {
+        let told = model::work(fleet, seconds);
+        let busy: Vec<String> = told.busy.iter().map(|(name, part)| format!("{name} {:.0} %", part * 100.0)).collect();
+        let (rows, bound) = (told.rows_a_day / 1e6, told.bound_by());
+        tell(&format!("model, {what}: {rows:.2} million rows a day, bound by {bound} ({})", busy.join(", ")));
+    };
+    for (accounts, workers, slots) in
+        [(20, 1, 20), (100, 2, 100), (150, 4, 100), (150, 8, 100), (300, 12, 100), (600, 24, 100), (1_200, 40, 100)]
+    {
+        let what = format!("{accounts} accounts of {slots} slots and 60/min, {workers} workers of 60 MB/s");
+        night(&what, &fleet(accounts, workers, slots), HOUR);
+    }
+    night("a whole day of 150 accounts and 8 workers", &fleet(150, 8, 100), 24.0 * HOUR);
 }
 
 async fn open(address: &str) -> PostgresStore {

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,10 +21,10 @@ use super::shared::Shared;
 pub(super) const LOOK: Duration = Duration::from_millis(500);
 /// Between two looks at how all scenes stand: that walks more of the ledger.
 const SCENES: Duration = Duration::from_secs(1);
-/// Places in the pace that are reserved together reach no further than this.
+/// Jobs that are claimed together, and places in the pace that are reserved together, are sent within this.
 const AHEAD: Duration = Duration::from_millis(200);
 /// And are no more than this.
-const MOST_PLACES: u32 = 16;
+const MOST_TOGETHER: u32 = 16;
 /// How late a request may leave: later, it would come too close to the next one, whoever sends that.
 const LATE: Duration = Duration::from_millis(20);
 /// How much slower than allowed the common pace is, in hundredths: what is late by as much as may be is made up for in any
@@ -42,16 +43,38 @@ pub(super) struct Places {
     interval: Duration,
     clock: Clock,
     ahead: tokio::sync::Mutex<VecDeque<Timestamp>>,
+    /// How many requests wait for one.
+    wanted: AtomicU32,
 }
 
 impl Places {
     pub(super) fn new(lane: &Lane, clock: &Clock) -> Self {
         let interval = lane.settings.interval + lane.settings.interval * MARGIN_PERCENT / 100;
-        Self { account: lane.name().clone(), interval, clock: clock.clone(), ahead: tokio::sync::Mutex::default() }
+        Self {
+            account: lane.name().clone(),
+            interval,
+            clock: clock.clone(),
+            ahead: tokio::sync::Mutex::default(),
+            wanted: AtomicU32::new(0),
+        }
     }
 
-    /// The next place that has not passed.
-    pub(super) async fn next(&self, fleet: &dyn Fleet) -> Result<Timestamp, StoreError> {
+    /// How many requests are prepared together: one, unless they follow each other closely.
+    pub(super) fn together(&self) -> u32 {
+        let fit = AHEAD.as_nanos() / self.interval.as_nanos().max(1);
+        u32::try_from(fit).unwrap_or(MOST_TOGETHER).clamp(1, MOST_TOGETHER)
+    }
+
+    /// The next place that has not passed; `more` will be wanted at once. No more are reserved than are: others go without
+    /// those that are not used.
+    pub(super) async fn next(&self, fleet: &dyn Fleet, more: usize) -> Result<Timestamp, StoreError> {
+        self.wanted.fetch_add(1, Ordering::Relaxed);
+        let place = self.first_of(fleet, u32::try_from(more).unwrap_or(u32::MAX)).await;
+        self.wanted.fetch_sub(1, Ordering::Relaxed);
+        place
+    }
+
+    async fn first_of(&self, fleet: &dyn Fleet, more: u32) -> Result<Timestamp, StoreError> {
         let mut ahead = self.ahead.lock().await;
         loop {
             while let Some(place) = ahead.pop_front() {
@@ -59,8 +82,7 @@ impl Places {
                     return Ok(place);
                 }
             }
-            let fit = AHEAD.as_nanos() / self.interval.as_nanos().max(1);
-            let wanted = u32::try_from(fit).unwrap_or(MOST_PLACES).clamp(1, MOST_PLACES);
+            let wanted = self.wanted.load(Ordering::Relaxed).saturating_add(more).clamp(1, self.together());
             let wait = fleet.reserve(self.account.clone(), self.interval, wanted).await?;
             let first = self.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
             ahead.extend((0..wanted).map(|n| first.checked_add(self.interval * n).unwrap_or(Timestamp::MAX)));
@@ -74,7 +96,7 @@ impl Places {
             if !self.has_passed(place) {
                 return Ok(());
             }
-            place = self.next(fleet).await?;
+            place = self.next(fleet, 0).await?;
         }
     }
 

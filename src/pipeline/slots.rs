@@ -130,6 +130,12 @@ impl Slots {
         }
     }
 
+    /// A request whose slot is counted already.
+    pub(super) fn on_the_way(self: &Arc<Self>) -> OnTheWay {
+        self.count().on_the_way += 1;
+        OnTheWay { slots: Arc::clone(self), is_probe: false }
+    }
+
     /// Takes a slot beyond those that are counted, where a probe may be sent.
     pub(super) fn try_probe(self: &Arc<Self>, now: Timestamp) -> Option<OnTheWay> {
         let mut count = self.count();

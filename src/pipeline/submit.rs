@@ -4,9 +4,11 @@
 //! is in doubt is the reconcile stage's. What would hardly end within the run's hours is not sent. Each account has a stage of its own; a slot is never held while there is nothing
 //! to send.
 
+mod ahead;
 mod probe;
 mod send;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use crate::domain::{BatchId, ClientRef, FailureCause, Job, JobEvent, Money, Pric
 use crate::gateway::Limit;
 use crate::ledger::RecordError;
 use crate::pace::{Backoff, Limiter, Throttle};
-use crate::store::{Account, Claim, Due, Wanted};
+use crate::store::{Account, Wanted};
 
 use super::fleet::{LEAD as INTENT, Places};
 use super::guard::Afford;
@@ -27,6 +29,7 @@ use super::shared::{Shared, joined};
 use super::slots::OnTheWay;
 use super::{Gate, Notice};
 
+use self::ahead::slot;
 use self::send::{Pace, pictures, send, tell_of_slots};
 
 /// Waits after the remote's limits were met. Kling asks for at least a second at first.
@@ -41,6 +44,7 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize, account: Account) -> 
         limiter: Limiter::new(interval, account.last_submit_at, &shared.clock),
         door: Arc::new(Limiter::new(interval, account.last_submit_at, &shared.clock)),
         places: shared.fleet().is_some().then(|| Arc::new(Places::new(&shared.lanes[place], &shared.clock))),
+        ahead: VecDeque::new(),
         throttle: Throttle::default(),
         requests: JoinSet::new(),
         limited: 0,
@@ -54,6 +58,7 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize, account: Account) -> 
     };
     stage.tell_of_probes();
     let outcome = stage.send_until_stopped().await;
+    stage.put_back();
     while let Some(ended) = stage.requests.join_next().await {
         joined(ended).map_or(Ok(()), |sent| sent.outcome)?;
     }
@@ -89,6 +94,8 @@ struct Stage {
     door: Arc<Limiter>,
     /// Its places in the pace, where others keep the same.
     places: Option<Arc<Places>>,
+    /// Jobs that were claimed together with the last one, each with its slot.
+    ahead: VecDeque<Job>,
     throttle: Throttle,
     requests: JoinSet<Sent>,
     /// How often in a row the account's limits were met.
@@ -112,7 +119,10 @@ impl Stage {
             }
             let mut until = self.not_before();
             let probe_at = self.next_probe(until);
-            if until <= shared.now() {
+            if until > shared.now() {
+                self.put_back();
+            } else {
+                let has_slot = !self.ahead.is_empty();
                 let way = tokio::select! {
                     biased;
                     () = shared.stop.cancelled() => return Ok(()),
@@ -122,7 +132,7 @@ impl Stage {
                     }
                     changed = self.gate.changed() => if changed.is_err() { return Ok(()) } else { continue },
                     () = shared.clock.sleep_until(lane.slots.trial_at()) => continue,
-                    way = lane.slots.take() => way,
+                    way = slot(lane, has_slot) => way,
                     changed = self.reckoning.changed() => if changed.is_err() { return Ok(()) } else { continue },
                     () = shared.clock.sleep_until(probe_at) => {
                         let Some(way) = lane.slots.try_probe(shared.now()) else { continue };
@@ -178,6 +188,14 @@ impl Stage {
 
     /// With a slot in hand: the next job that may be sent now, and its price, which is reserved.
     async fn next_job(&mut self) -> Result<Next, RecordError> {
+        let next = self.find_job().await?;
+        if matches!(next, Next::Nothing(_)) {
+            self.put_back();
+        }
+        Ok(next)
+    }
+
+    async fn find_job(&mut self) -> Result<Next, RecordError> {
         let shared = Arc::clone(&self.shared);
         let lane = &shared.lanes[self.place];
         shared.turns.wait(self.place).await;
@@ -201,6 +219,7 @@ impl Stage {
             }
             if !shared.guard.admit(lane.name(), &job, shared.now()) {
                 store.release(job.id);
+                self.put_back();
                 continue;
             }
             shared.take_in_hand();
@@ -217,6 +236,7 @@ impl Stage {
                 }
                 Afford::No => {
                     self.drop_from_hand(&job);
+                    self.put_back();
                     shared.guard.too_dear(self.place, &job);
                 }
             }
@@ -229,21 +249,6 @@ impl Stage {
             let ends = shared.settings.shift.ends;
             shared.tell(Notice::TooLate { account: shared.called(lane), ends });
         }
-    }
-
-    /// Takes a planned job. Where others take from the same ledger, what runs is counted with the taking.
-    async fn take(&self, wanted: Wanted) -> Result<Due, RecordError> {
-        let shared = &self.shared;
-        let Some(fleet) = shared.fleet() else {
-            return Ok(shared.parts.ledger.store().take_planned(wanted, shared.now(), 1).await?);
-        };
-        let room = shared.room(self.lane());
-        Ok(match fleet.claim(wanted, room, shared.now()).await? {
-            Claim::Job(job) => Due { jobs: vec![*job], next_at: None },
-            // Another's end makes no noise here.
-            Claim::Full => Due { jobs: Vec::new(), next_at: Some(Timestamp::MAX) },
-            Claim::Nothing(next_at) => Due { jobs: Vec::new(), next_at },
-        })
     }
 
     async fn afford(&self, job: &Job, batch: Option<BatchId>, price: Money) -> Result<Afford, RecordError> {
@@ -285,7 +290,7 @@ impl Stage {
         self.limiter.ready().await;
         let turn = match (&self.places, shared.fleet()) {
             (Some(places), Some(fleet)) => {
-                let place = places.next(fleet).await.map_err(RecordError::from)?;
+                let place = places.next(fleet, self.ahead.len()).await.map_err(RecordError::from)?;
                 shared.clock.sleep_until(place.checked_sub(INTENT).unwrap_or(place)).await;
                 Some((Arc::clone(places), place))
             }

@@ -21,11 +21,11 @@ pub struct Room {
     pub most: usize,
 }
 
-/// What came of asking for a planned job.
+/// What came of asking for planned jobs.
 #[derive(Debug, Clone)]
 pub enum Claim {
-    /// This one, with a slot: it is counted as one that runs until it is changed or released.
-    Job(Box<Job>),
+    /// These, at least one, each with a slot: it is counted as one that runs until it is changed or released.
+    Jobs(Vec<Job>),
     /// As many run as may.
     Full,
     /// Nothing is due; when to look again, as far as that is known.
@@ -59,8 +59,15 @@ pub enum Weight {
 /// The part of a store that only processes which share it need. All of it holds whoever dies: what a process had reserved comes
 /// back with its jobs.
 pub trait Fleet: fmt::Debug + Send + Sync {
-    /// Takes a planned job that is due at `now`, where its account has room. What runs is counted together with the taking.
-    fn claim(&self, wanted: Wanted, room: Room, now: Timestamp) -> BoxFuture<'_, Result<Claim, StoreError>>;
+    /// Takes up to `limit` planned jobs that are due at `now`, as many as their account has room for. What runs is counted
+    /// together with the taking. A job that this process holds already is not given to it once more.
+    fn claim(
+        &self,
+        wanted: Wanted,
+        room: Room,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Claim, StoreError>>;
 
     /// Weighs the price of a job that was claimed, and reserves it where it can be afforded.
     fn afford(&self, job: JobId, weighed: Weighed) -> BoxFuture<'_, Result<Weight, StoreError>>;

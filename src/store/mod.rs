@@ -88,7 +88,8 @@ pub struct Account {
     pub gateway: String,
     /// The base URL; empty for the embedded simulator.
     pub base_url: String,
-    /// When its last intent to submit was recorded: a restart goes on with the rate from there.
+    /// When its last intent to submit was recorded: a restart goes on with the rate from there. `None` where the store keeps the
+    /// pace itself ([`Fleet::reserve`]).
     pub last_submit_at: Option<Timestamp>,
 }
 

@@ -7,6 +7,7 @@
     reason = "a test fails where it cannot go on, and measures real processes by real time"
 )]
 
+mod hosts;
 mod nights;
 mod secrets;
 mod server;

@@ -11,6 +11,11 @@ fn rows() -> usize {
     std::env::var("NIGHTREEL_CLUSTER_ROWS").map_or(400, |rows| rows.parse().unwrap())
 }
 
+/// The database is away for so long where that is tested; longer with `NIGHTREEL_CLUSTER_OUTAGE`, in seconds.
+fn outage() -> Duration {
+    Duration::from_secs(std::env::var("NIGHTREEL_CLUSTER_OUTAGE").map_or(5, |seconds| seconds.parse().unwrap()))
+}
+
 /// A world, a database, and processes that work on it.
 pub(crate) struct Cluster {
     pub(crate) world: World,
@@ -45,7 +50,7 @@ impl Cluster {
 
     /// Nobody holds anything, and nobody is thought to be at work.
     #[track_caller]
-    fn nothing_is_held(&self) {
+    pub(crate) fn nothing_is_held(&self) {
         assert_eq!(self.count("owner IS NOT NULL OR claimed_for IS NOT NULL OR reserved <> 0"), 0);
     }
 
@@ -61,7 +66,7 @@ impl Cluster {
 }
 
 #[track_caller]
-fn ends_well(mut run: Child) {
+pub(crate) fn ends_well(mut run: Child) {
     let begun = Instant::now();
     loop {
         if let Some(status) = run.try_wait().unwrap() {
@@ -139,6 +144,36 @@ fn a_process_that_is_frozen_past_its_lease_pays_for_nothing_twice() {
     cluster.nothing_is_held();
     let stats = cluster.world.stats();
     assert!(stats["peak_parallel"].as_u64().unwrap() <= 6, "{stats}");
+}
+
+#[test]
+fn a_database_that_is_away_is_waited_for_and_nothing_is_lost_or_sent_meanwhile() {
+    let cluster = Cluster::new(&["--task-time", "300ms..900ms"]);
+    let manifest = cluster.world.manifest("wedding.csv", 60);
+    let args = cluster.run(&[manifest.to_str().unwrap(), "--in-flight", "6", "--rate", "20/s", "--no-report"]);
+    let mut runs: Vec<Child> = (0..2).map(|_| cluster.spawn(&args)).collect();
+    cluster.world.until_made(10);
+    let begun = Instant::now();
+    cluster.server.crash();
+    // What had its intent made leaves within a moment.
+    std::thread::sleep(Duration::from_secs(1));
+    let made = cluster.world.tasks().len();
+    std::thread::sleep(outage().saturating_sub(begun.elapsed()));
+    assert_eq!(cluster.world.tasks().len(), made, "nothing is sent that nobody could write down");
+    for run in &mut runs {
+        assert!(run.try_wait().unwrap().is_none(), "a run ended while the database was away");
+    }
+    let away = begun.elapsed();
+    cluster.server.up();
+    let back = Instant::now();
+    runs.into_iter().for_each(ends_well);
+    cluster.world.paid_once(60);
+    cluster.nothing_is_held();
+    let stats = cluster.world.stats();
+    assert!(made < 60 && stats["peak_parallel"].as_u64().unwrap() <= 6, "{made} before, {stats}");
+    assert!(stats["peak_per_second"].as_u64().unwrap() <= 20, "{stats}");
+    assert_eq!(cluster.count("submissions <> 1 OR state <> 6"), 0, "a row was sent twice, or is not done");
+    eprintln!("away for {away:?}: {made} of 60 sent before, all done {:?} after it was back", back.elapsed());
 }
 
 #[test]

@@ -55,6 +55,23 @@ fn every_refusal_says_what_to_type() {
             2,
             vec!["built without object stores", "s3://videos/wedding", "hint: ", "--features object-store"],
         ),
+        #[cfg(not(feature = "postgres"))]
+        (
+            with(&["--state", "postgres://night@db/nightreel"]),
+            2,
+            vec![
+                "postgres://night@db/nightreel",
+                "built without ledgers in PostgreSQL",
+                "hint: ",
+                "--features cluster",
+            ],
+        ),
+        #[cfg(not(feature = "postgres"))]
+        (
+            vec!["status", "--state", "postgresql://night@db/nightreel"],
+            2,
+            vec!["built without ledgers in PostgreSQL", "hint: ", "--features cluster"],
+        ),
         (with(&["--log-format", "yaml"]), 2, vec!["--log-format", "text or json"]),
         (vec!["import", "nope.db"], 2, vec!["nope.db", "hint: name a file that `nightreel export FILE` wrote"]),
         (

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::domain::{AccountName, JobEvent, JobId, StateCode, TaskId};
 use crate::store::{Change, StoreError, kill};
 
-use super::lease::Lease;
+use super::lease::{Held, Lease};
 use super::link::{Failed, Link};
 use super::rows::{self, hex, json, look_up, millis, output_hash};
 use super::sql;
@@ -34,6 +34,8 @@ struct Given {
     was_submissions: u32,
     /// Under which number the job was taken.
     owner: Option<i64>,
+    #[serde(skip)]
+    held: Option<Held>,
     /// It is what became of a request.
     sent: bool,
     state: u8,
@@ -87,6 +89,7 @@ impl Given {
             was_sender: sender(before.sender.as_ref()),
             was_submissions: before.submissions,
             owner: None,
+            held: None,
             sent: before.state == StateCode::Submitting,
             state: job.state.code().number(),
             detail: json(&job.state)?,
@@ -205,13 +208,15 @@ impl Desk {
         for (given, verdict) in given.iter().zip(&verdicts) {
             match verdict {
                 Ok(()) if given.state == StateCode::Submitting.number() => {
-                    self.lease.hold(given.job, given.owner.unwrap_or_else(|| self.lease.me()));
+                    self.lease.send(given.job, given.owner.unwrap_or_else(|| self.lease.me()));
                     self.events += 1;
                 }
                 Ok(()) => {
-                    self.lease.let_go(given.job);
+                    self.lease.let_go(given.job, given.held);
                     self.events += 1;
                 }
+                // What became of it is for others to find out.
+                Err(_) if given.sent => self.lease.let_go(given.job, given.held),
                 Err(_) => {}
             }
         }
@@ -228,7 +233,8 @@ impl Desk {
     async fn commit(&self, group: &mut [Box<Given>]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         for (n, given) in group.iter_mut().enumerate() {
             given.n = n;
-            given.owner = self.lease.holder(given.job);
+            given.held = self.lease.holding(given.job);
+            given.owner = given.held.map(|held| held.by);
         }
         let jobs: Vec<i64> = group.iter().map(|given| given.job).collect();
         let text = json(&group)?;

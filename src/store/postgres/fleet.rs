@@ -13,13 +13,21 @@ use crate::store::{Claim, Fleet, Group, Room, StoreError, Wanted, Weighed, Weigh
 use super::{PostgresStore, rows, sql};
 
 impl Fleet for PostgresStore {
-    fn claim(&self, wanted: Wanted, room: Room, now: Timestamp) -> BoxFuture<'_, Result<Claim, StoreError>> {
+    fn claim(
+        &self,
+        wanted: Wanted,
+        room: Room,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Claim, StoreError>> {
         async move {
-            let (due, is_full) = self.take_wanted(&wanted, Some(&room), now, 1).await?;
-            Ok(match due.jobs.into_iter().next() {
-                Some(job) => Claim::Job(Box::new(job)),
-                None if is_full => Claim::Full,
-                None => Claim::Nothing(due.next_at),
+            let (due, is_full) = self.take_wanted(&wanted, Some(&room), now, limit).await?;
+            Ok(if !due.jobs.is_empty() {
+                Claim::Jobs(due.jobs)
+            } else if is_full {
+                Claim::Full
+            } else {
+                Claim::Nothing(due.next_at)
             })
         }
         .boxed()
@@ -29,8 +37,10 @@ impl Fleet for PostgresStore {
         async move {
             let micros = |money: crate::domain::Money| i64::try_from(money.micros()).unwrap_or(i64::MAX);
             let (price, most, typical) = (micros(weighed.price), micros(weighed.most), micros(weighed.typical));
-            let (owner, batch) = (self.work()?.lease.holder(job.0), weighed.batch.map(|batch| batch.0));
-            let told = self.look(sql::AFFORD, &[&owner, &job.0, &price, &batch, &most, &typical]).await?;
+            let (owner, batch) =
+                (self.work()?.lease.holding(job.0).map(|held| held.by), weighed.batch.map(|batch| batch.0));
+            // What is on its way to be committed is reserved until it is.
+            let told = self.link()?.rows(sql::AFFORD, &[&owner, &job.0, &price, &batch, &most, &typical]).await?;
             Ok(match told.first().map(|row| rows::get::<i32>(row, 0)).transpose()? {
                 Some(0) => Weight::Affordable,
                 Some(2) => Weight::TooDear,
@@ -49,7 +59,8 @@ impl Fleet for PostgresStore {
         async move {
             self.work()?;
             let requests = i32::try_from(requests).unwrap_or(i32::MAX);
-            let told = self.look(sql::RESERVE, &[&account.as_str(), &interval.as_secs_f64(), &requests]).await?;
+            let told =
+                self.link()?.rows(sql::RESERVE, &[&account.as_str(), &interval.as_secs_f64(), &requests]).await?;
             let micros = told.first().map(|row| rows::count(row, 0)).transpose()?;
             let missing = || StoreError::Damaged(format!("account {account} is missing"));
             micros.map(Duration::from_micros).ok_or_else(missing)

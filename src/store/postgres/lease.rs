@@ -3,7 +3,7 @@
 //! finds out with its next word, and begins anew under another number: what it holds of before is not its own any more.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,14 +33,26 @@ pub(super) struct Lease {
     name: String,
     me: AtomicI64,
     joining: tokio::sync::Mutex<()>,
-    /// The jobs that are taken, with the number under which they were.
-    held: Mutex<HashMap<i64, i64>>,
+    /// The jobs that are taken.
+    held: Mutex<HashMap<i64, Held>>,
+    takings: AtomicU64,
     /// Jobs that are to be given back, with that number.
     released: Mutex<Vec<(i64, i64)>>,
     pub(super) to_give_back: Notify,
     giving_back: tokio::sync::Mutex<()>,
     /// When the last word was sent that the database heard.
     heard_at: Mutex<Timestamp>,
+}
+
+/// A job that is taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    /// The number under which it was.
+    pub(super) by: i64,
+    /// Which taking it was: a job that was changed may be taken again before whoever changed it is told.
+    taking: u64,
+    /// Its intent is made, and what becomes of it is not recorded yet.
+    is_sent: bool,
 }
 
 impl Lease {
@@ -53,6 +65,7 @@ impl Lease {
             me: AtomicI64::new(0),
             joining: tokio::sync::Mutex::default(),
             held: Mutex::default(),
+            takings: AtomicU64::new(0),
             released: Mutex::default(),
             to_give_back: Notify::new(),
             giving_back: tokio::sync::Mutex::default(),
@@ -84,25 +97,46 @@ impl Lease {
         self.me.load(Ordering::SeqCst)
     }
 
-    /// Under which number a job was taken, where it was.
-    pub(super) fn holder(&self, job: i64) -> Option<i64> {
+    /// How a job was taken, where it was.
+    pub(super) fn holding(&self, job: i64) -> Option<Held> {
         self.held().get(&job).copied()
     }
 
     /// A job was taken under a number.
     pub(super) fn hold(&self, job: i64, me: i64) {
-        self.held().insert(job, me);
+        self.held().insert(job, Held { by: me, taking: self.next(), is_sent: false });
     }
 
-    /// A job is nobody's any more.
-    pub(super) fn let_go(&self, job: i64) {
-        self.held().remove(&job);
+    /// A job that is taken was taken once more, under a number.
+    pub(super) fn hold_on(&self, job: i64, me: i64) {
+        self.held().entry(job).and_modify(|held| held.by = me);
     }
 
-    /// A job is to be given back.
+    /// The intent of a job was made under a number. From here on only what becomes of it lets it go.
+    pub(super) fn send(&self, job: i64, me: i64) {
+        self.held().insert(job, Held { by: me, taking: self.next(), is_sent: true });
+    }
+
+    /// A job that was taken so is nobody's any more.
+    pub(super) fn let_go(&self, job: i64, of: Option<Held>) {
+        let mut held = self.held();
+        if held.get(&job).map(|held| held.taking) == of.map(|of| of.taking) {
+            held.remove(&job);
+        }
+    }
+
+    fn next(&self) -> u64 {
+        self.takings.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A job is to be given back. One that is being sent is not: somebody else here had it in hand as well.
     pub(super) fn release(&self, job: i64) {
-        if let Some(me) = self.held().remove(&job) {
-            locked(&self.released).push((job, me));
+        let mut held = self.held();
+        if held.get(&job).is_none_or(|held| held.is_sent) {
+            return;
+        }
+        if let Some(gone) = held.remove(&job) {
+            locked(&self.released).push((job, gone.by));
             self.to_give_back.notify_one();
         }
     }
@@ -115,7 +149,7 @@ impl Lease {
             return Ok(());
         }
         let (jobs, owners): (Vec<i64>, Vec<i64>) = released.into_iter().unzip();
-        link.rows(sql::RELEASE, &[&jobs, &owners]).await.map(drop)
+        link.rows(sql::GIVE_BACK, &[&jobs, &owners]).await.map(drop)
     }
 
     /// Whether what was taken is certainly still this process's own.
@@ -129,7 +163,7 @@ impl Lease {
         *heard_at = sent_at.max(*heard_at);
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<i64, i64>> {
+    fn held(&self) -> MutexGuard<'_, HashMap<i64, Held>> {
         locked(&self.held)
     }
 }

@@ -95,14 +95,13 @@ pub(super) fn batch(row: &Row) -> Result<Batch, StoreError> {
     })
 }
 
-/// An account from the columns name, gateway, `base_url`, `last_submit_at`.
+/// An account from the columns name, gateway, `base_url`. Its pace is kept by `paces`.
 pub(super) fn account(row: &Row) -> Result<Account, StoreError> {
-    let last: Option<i64> = get(row, 3)?;
     Ok(Account {
         name: parse(row, 0, AccountName::new)?,
         gateway: get(row, 1)?,
         base_url: get(row, 2)?,
-        last_submit_at: last.map(instant).transpose()?,
+        last_submit_at: None,
     })
 }
 

@@ -33,9 +33,7 @@ pub(super) const SWEEP: &str = "
     UPDATE jobs SET owner = NULL, claimed_for = NULL, reserved = 0
     WHERE owner = $1 AND state <> 2 AND taken_at < clock_timestamp() - interval '20 seconds' AND NOT id = ANY ($2)";
 pub(super) const LEAVE: &str = "SELECT leave($1)";
-pub(super) const RELEASE: &str = "
-    UPDATE jobs SET owner = NULL, claimed_for = NULL, reserved = 0
-    WHERE id = ANY ($1) AND owner = ANY ($2) AND state <> 2";
+pub(super) const GIVE_BACK: &str = "SELECT give_back($1, $2)";
 pub(super) const LISTEN: &str = "LISTEN nightreel";
 pub(super) const NOTIFY: &str = "NOTIFY nightreel";
 /// How far the database's clock is from 1970, in milliseconds.
@@ -47,11 +45,11 @@ pub(super) const OPEN_BATCH: &str = "
     RETURNING id, name, out, columns, manifest";
 pub(super) const BATCHES: &str = "SELECT id, name, out, columns, manifest FROM batches ORDER BY id";
 pub(super) const OPEN_ACCOUNT: &str = "
+    WITH paced AS (INSERT INTO paces (account) VALUES ($1) ON CONFLICT (account) DO NOTHING)
     INSERT INTO accounts (name, gateway, base_url) VALUES ($1, $2, $3)
     ON CONFLICT (name) DO UPDATE SET gateway = excluded.gateway, base_url = excluded.base_url
-    RETURNING name, gateway, base_url, last_submit_at";
-pub(super) const ACCOUNTS: &str =
-    "SELECT name, gateway, base_url, last_submit_at FROM accounts ORDER BY name COLLATE \"C\"";
+    RETURNING name, gateway, base_url";
+pub(super) const ACCOUNTS: &str = "SELECT name, gateway, base_url FROM accounts ORDER BY name COLLATE \"C\"";
 
 pub(super) const KNOWN: &str = "
     SELECT id, state, content, output, submissions, wanted_account, key FROM jobs WHERE batch = $1 AND key = ANY ($2)";
@@ -72,8 +70,8 @@ pub(super) const TAKE_DUE: &str = "SELECT (t.job).*, t.next_at FROM take_due($1,
 pub(super) const AFFORD: &str = "SELECT afford($1, $2, $3, $4, $5, $6)";
 /// The cell of the generic cell rate algorithm: when the first of some requests may leave, in microseconds from now.
 pub(super) const RESERVE: &str = "
-    UPDATE accounts SET next_send_at = greatest(next_send_at, clock_timestamp()) + $2::float8 * interval '1 second' * $3::int
-    WHERE name = $1
+    UPDATE paces SET next_send_at = greatest(next_send_at, clock_timestamp()) + $2::float8 * interval '1 second' * $3::int
+    WHERE account = $1
     RETURNING (extract(epoch FROM next_send_at - $2::float8 * interval '1 second' * $3::int - clock_timestamp())
         * 1000000)::bigint";
 /// Planned jobs that are taken, by the account whose slot they have.

@@ -14,7 +14,7 @@ use crate::store::{Account, Batch, Due, NewJob, Pruned, Room, RunEnd, StoreError
 
 use super::link::Failed;
 use super::rows::{self, get, hex, instant, json, look_up, millis, output_hash};
-use super::{PostgresStore, sql};
+use super::{PostgresStore, Work, sql};
 
 /// The columns of `readable`: what comes with a job stands behind them.
 const OF_A_JOB: usize = 14;
@@ -131,9 +131,26 @@ impl PostgresStore {
             room.map(|room| room.accounts.iter().map(AccountName::as_str).collect()).unwrap_or_default();
         let most = room.map(|room| i32::try_from(room.most).unwrap_or(i32::MAX));
         let account = wanted.account.as_str();
-        let taken = self.taken(sql::TAKE_PLANNED, &[&account, &batch, &closed, &now, &limit, &pool, &most]).await?;
+        let mut taken = self.taken(sql::TAKE_PLANNED, &[&account, &batch, &closed, &now, &limit, &pool, &most]).await?;
         let is_full = taken.last().is_some_and(|(_, row)| row.try_get::<_, bool>(OF_A_JOB + 1).unwrap_or(false));
-        Ok((self.due(&taken)?, is_full))
+        let Work { lease, committer, .. } = self.work()?;
+        let is_held = |row: &Row| {
+            Ok::<_, StoreError>(get::<Option<i64>>(row, 0)?.is_some_and(|job| lease.holding(job).is_some()))
+        };
+        let mut news = Vec::with_capacity(taken.len());
+        for (me, row) in taken.drain(..) {
+            if is_held(&row)? {
+                // It may have been put off, and whoever did is not told yet.
+                committer.settled().await;
+            }
+            if is_held(&row)? {
+                // A crash forgot that it is this process's, and now it is again: whoever has it here goes on with it.
+                lease.hold_on(get(&row, 0)?, me);
+            } else {
+                news.push((me, row));
+            }
+        }
+        Ok((self.due(&news)?, is_full))
     }
 
     pub(super) async fn take(
@@ -149,14 +166,14 @@ impl PostgresStore {
         self.due(&taken)
     }
 
-    /// Has jobs taken, after all that was released before has been given back. The first value is this process's number.
+    /// Has jobs taken, after all that was released before has been given back. The first value is this process's number. What
+    /// is on its way to be committed is not waited for: its jobs are taken, and counted as what they were.
     async fn taken(
         &self,
         statement: &'static str,
         values: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<(i64, Row)>, StoreError> {
         let lease = &self.work()?.lease;
-        self.work()?.committer.settled().await;
         lease.give_back(self.link()?).await?;
         loop {
             let me = lease.me();

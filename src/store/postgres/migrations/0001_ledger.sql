@@ -12,13 +12,17 @@ CREATE TABLE batches (
 );
 
 CREATE TABLE accounts (
-    name           text PRIMARY KEY,
-    gateway        text NOT NULL,
-    base_url       text NOT NULL,
-    last_submit_at bigint,
-    -- when the next request may leave, whoever sends it
-    next_send_at   timestamptz NOT NULL DEFAULT '-infinity'
+    name     text PRIMARY KEY,
+    gateway  text NOT NULL,
+    base_url text NOT NULL
 );
+
+-- When the next request of an account may leave, whoever sends it. Of its own, so that places in the pace and slots do not wait
+-- for each other.
+CREATE TABLE paces (
+    account      text PRIMARY KEY,
+    next_send_at timestamptz NOT NULL DEFAULT '-infinity'
+) WITH (fillfactor = 50);
 
 -- One row for each process at work: the lease of all that it has taken.
 CREATE TABLE workers (
@@ -142,6 +146,10 @@ CREATE VIEW readable AS
 
 -- The functions below change several tables, or look before they do. Each statement of theirs sees what was committed before
 -- it began, so that what is counted after a lock was taken is counted as it stands.
+--
+-- What only takes and gives back waits for no sync, and neither does whoever waits for its locks. A crash may forget it: a
+-- taking that was forgotten makes the change refused that was to follow, which demands the owner; and a change that was
+-- synced has synced all that was written before it. Changes, what is paid or reserved, and places in the pace are synced.
 
 -- Adds rows, planned; one that the batch has is left as it is. Those who admit the same manifest wait for each other.
 CREATE FUNCTION admit(to_batch bigint, given json, detail text, due_at bigint) RETURNS bigint LANGUAGE sql AS $$
@@ -189,6 +197,7 @@ DECLARE
     heads bigint[];
     n_heads int;
 BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
     -- A worker that was given up must not take anything in a name that nobody clears any more.
     PERFORM 1 FROM workers WHERE id = me FOR KEY SHARE;
     IF NOT FOUND THEN
@@ -249,6 +258,7 @@ DECLARE
     heads bigint[];
     n_heads int;
 BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
     PERFORM 1 FROM workers WHERE id = me FOR KEY SHARE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the worker was given up' USING ERRCODE = 'NR001';
@@ -362,14 +372,16 @@ BEGIN
     ), lasted AS (
         INSERT INTO durations (account, took_ms)
         SELECT g.account, g.took_ms FROM given g JOIN made ON made.n = g.n WHERE g.took_ms IS NOT NULL ORDER BY g.n
-    ), sent AS (
-        UPDATE accounts a SET last_submit_at = greatest(a.last_submit_at, x.at)
-        FROM (
-            SELECT g.account, max(g.at) AS at FROM given g JOIN made ON made.n = g.n WHERE g.state = 2 GROUP BY g.account
-        ) x
-        WHERE a.name = x.account
     )
     SELECT s.n, CASE WHEN s.verdict = 3 THEN 0 ELSE s.verdict END FROM stands s;
+END $$;
+
+-- Gives back jobs that were taken under these numbers, one for each. What is being sent is not given back.
+CREATE FUNCTION give_back(ids bigint[], owners bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    UPDATE jobs SET owner = NULL, claimed_for = NULL, reserved = 0
+    WHERE id = ANY (ids) AND owner = ANY (owners) AND state <> 2;
 END $$;
 
 -- Weighs the price of a planned job that a worker has taken against a budget, and reserves it: 0 where it can be afforded, 1

@@ -71,6 +71,7 @@
 //! - **room**: the slots of an account as a fleet counts them.
 //! - **fit**: an image that the remote will take, as far as can be told from here; else it is **unfit**.
 //! - **fit copy**: what `scan` makes of an unfit image, or of one that is stored turned.
+//! - **lent**: of a picture: put into an object store, and named to the remote by a signed link that ends.
 //! - **shift**: the hours of one run: from when on it may send, and when it ends.
 //! - **notice**: something worth telling while a run is on.
 

@@ -130,6 +130,7 @@ fn settings(gateway: Arc<dyn Gateway>, in_flight: usize, probe: bool) -> Setting
         pool: None,
         probe,
         prices: PriceTable::kling_list(),
+        lender: None,
         callback_url: None,
     };
     Settings {

@@ -184,7 +184,11 @@ fn worth_telling(notice: &Notice) -> Option<(Occasion, String)> {
             let account = account.as_ref().map_or_else(|| "the account".to_owned(), |name| format!("account {name}"));
             let occasion = match reason {
                 PauseReason::Failures => Occasion::Failures,
-                PauseReason::Key | PauseReason::Balance | PauseReason::Account | PauseReason::Route => Occasion::Pause,
+                PauseReason::Key
+                | PauseReason::Balance
+                | PauseReason::Account
+                | PauseReason::Route
+                | PauseReason::Pictures => Occasion::Pause,
             };
             Some((occasion, format!("{account} is paused: {words}")))
         }

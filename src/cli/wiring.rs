@@ -1,5 +1,6 @@
 //! Settings to parts: which ledger, which remote, which key. Nothing is sent from here.
 
+mod images;
 mod ledger;
 mod trees;
 
@@ -17,6 +18,7 @@ use crate::plan::{Sender, Senders, USUAL_TASK};
 use crate::simulator::{self, Simulator};
 use crate::store::{self, Account, Batch, Store};
 
+pub(super) use images::{lender, must_be_lent};
 pub(super) use ledger::{Opened, is_there, must_be_a_file, must_open, must_read, no_ledger, open, open_to_read};
 pub(super) use trees::{must_be_ready, sink, tree};
 
@@ -98,6 +100,7 @@ pub(super) async fn remotes(settings: &Settings, opened: &Opened) -> Result<Remo
             pool: account.pool.clone(),
             probe: account.probe,
             prices: account.prices.clone(),
+            lender: images::any(account),
             callback_url: None,
         });
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::catalogue::PriceTable;
@@ -10,12 +10,13 @@ use crate::domain::{AccountName, Currency, Money};
 use crate::gateway::{Credentials, Overrides, Parameters, Preset, Region, Spec};
 use crate::pace::Rate;
 use crate::pipeline::InDoubt;
+use crate::sink::Address;
 
 use super::find::{Find, wrong};
 use super::layer::Layer;
 use super::secret::{self, Source, Sources};
 use super::setting::Key;
-use super::{ConfigError, Unsettled};
+use super::{ConfigError, Unsettled, parse_span};
 
 /// One account.
 #[derive(Debug, Clone)]
@@ -47,6 +48,8 @@ pub struct AccountSettings {
     pub min_poll: Option<Duration>,
     /// Whether links to its videos may lead to private networks, also where its gateway is public. Default no.
     pub private_links: bool,
+    /// Where its local pictures are lent, and for how long a link is good. Default: they are sent within the request.
+    pub lends: Option<Lends>,
     /// What becomes of rows that stay in doubt. Default hold.
     pub in_doubt: InDoubt,
     /// Its share of the rows that several accounts could send at the same moment. Default 1.
@@ -55,6 +58,22 @@ pub struct AccountSettings {
     pub pool: Option<String>,
     /// What it asks for effects. Default: Kling's list.
     pub prices: PriceTable,
+}
+
+/// How pictures are lent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lends {
+    /// The object store, with the prefix under which they lie.
+    pub at: Address,
+    /// How long a link to one is good. Default 24 h.
+    pub good_for: Duration,
+}
+
+impl Lends {
+    /// How long a link is good where nothing is set: as long as a task may take.
+    const GOOD_FOR: Duration = Duration::from_hours(24);
+    /// The shortest and the longest: no store signs for longer than a week.
+    const RANGE: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(7 * 24));
 }
 
 impl AccountSettings {
@@ -211,11 +230,27 @@ fn one(
         probe: find.truth(Key::Probe)?.unwrap_or(false),
         min_poll: find.span(Key::MinPoll)?,
         private_links: find.truth(Key::PrivateLinks)?.unwrap_or(false),
+        lends: lends(find)?,
         in_doubt: find.parse(Key::InDoubt, in_doubt, "hold or resend")?.unwrap_or_default(),
         weight: find.count(Key::Weight, 1000)?.and_then(|weight| u32::try_from(weight).ok()).unwrap_or(1),
         pool: find.text(Key::Pool).map(str::to_owned),
         prices: prices(find)?,
     })
+}
+
+/// Where pictures are lent. What is no address is not shown: it may hold credentials.
+fn lends(find: &Find<'_>) -> Result<Option<Lends>, ConfigError> {
+    let span = |text: &str| {
+        let (least, most) = Lends::RANGE;
+        parse_span(text).filter(|span| (least..=most).contains(span))
+    };
+    let good_for = find.parse(Key::ImagesFor, span, "a span from 1m to 7d, such as 24h")?;
+    let Some((origin, text)) = find.told(Key::ImagesVia).filter(|(_, text)| *text != "off") else { return Ok(None) };
+    let Ok(Some(at)) = Address::of(Path::new(text)) else {
+        let expected = "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX, without credentials; or off";
+        return Err(ConfigError::Hidden { origin: origin.to_owned(), key: Key::ImagesVia.word(), expected });
+    };
+    Ok(Some(Lends { at, good_for: good_for.unwrap_or(Lends::GOOD_FOR) }))
 }
 
 fn parameters(text: &str) -> Option<Parameters> {

@@ -23,7 +23,7 @@ use crate::pipeline::download::Downloader;
 use crate::pipeline::{Caution, Stages};
 use crate::store;
 
-pub use account::AccountSettings;
+pub use account::{AccountSettings, Lends};
 pub use dashboard::DashboardSettings;
 use find::Find;
 pub use layer::{Layer, LayerError};

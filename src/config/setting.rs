@@ -65,6 +65,8 @@ settings! {
     RequestTimeout "request_timeout" Account,
     MinPoll "min_poll" Account,
     PrivateLinks "private_links" Account,
+    ImagesVia "images_via" Account,
+    ImagesFor "images_for" Account,
     WebhookSecretFile "webhook_secret_file" Credentials,
     WebhookSecretEnv "webhook_secret_env" Credentials,
     InDoubt "in_doubt" Account,

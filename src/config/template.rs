@@ -142,6 +142,12 @@ const GENERAL: [(&str, &[Line]); 8] = [
                 "\"state/nightreel.db\"",
                 "The ledger: keep it, on a local disk. Without it, rows are paid again. Or postgres://USER@HOST/DATABASE, for many machines.",
             ),
+            line(
+                Key::ImagesVia,
+                "\"off\"",
+                "Where local images are lent to the remote by signed links: s3://BUCKET/PREFIX, gs:// or az://; or off: within requests.",
+            ),
+            line(Key::ImagesFor, "\"24h\"", "How long such a link is good, up to 7d."),
             line(Key::Stages, "\"all\"", "What of the work a run or worker does: all, submit,watch or collect."),
         ],
     ),
@@ -347,6 +353,7 @@ mod tests {
         assert_eq!((&all.out, &all.state, &all.name), (&nothing.out, &nothing.state, &nothing.name));
         assert_eq!((all.settle_after, all.deadline), (nothing.settle_after, nothing.deadline));
         assert_eq!((all.downloads, all.log_format), (nothing.downloads, nothing.log_format));
+        assert_eq!(other.lends, one.lends);
         assert_eq!((all.max_video, other.private_links), (nothing.max_video, one.private_links));
         assert_eq!(format!("{:?}", all.caution), format!("{:?}", nothing.caution));
     }

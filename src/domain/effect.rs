@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::Digest;
@@ -80,6 +81,8 @@ impl ImageSource {
 pub enum Picture {
     /// By its URL.
     Url(String),
+    /// By a link to where it was lent: whoever has that link can fetch it.
+    Lent(SecretString),
     /// By its bytes: JPEG or PNG as read from the file; the gateway encodes them.
     Raw(Bytes),
     /// By its bytes, too, which are read while they are sent.

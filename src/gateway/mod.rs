@@ -175,6 +175,8 @@ pub enum PauseReason {
     Route,
     /// Too many of its tasks failed one after the other.
     Failures,
+    /// Its local pictures cannot be lent: the object store does not take them.
+    Pictures,
 }
 
 impl fmt::Display for PauseReason {
@@ -185,6 +187,7 @@ impl fmt::Display for PauseReason {
             Self::Account => "the account is blocked",
             Self::Route => "this gateway has no such route",
             Self::Failures => "too many of its tasks failed",
+            Self::Pictures => "its pictures cannot be lent",
         })
     }
 }

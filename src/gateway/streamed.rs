@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt as _};
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use crate::domain::{Picture, PictureFile};
@@ -44,6 +45,7 @@ impl Streamed {
     pub(super) fn picture(&mut self, picture: &Picture, as_link: bool) {
         let (is_png, part) = match picture {
             Picture::Url(url) => return self.json(quoted(url)),
+            Picture::Lent(link) => return self.json(quoted(link.expose_secret())),
             Picture::Raw(bytes) => (bytes.starts_with(PNG), Part::Image(bytes.clone())),
             Picture::File(file) => (file.begins_with(PNG), Part::File(Arc::clone(file))),
         };

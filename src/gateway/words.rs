@@ -1,6 +1,7 @@
 //! A remote's words as they may be kept and shown: one short line without characters that do something, and never a secret,
 //! even where a server echoes it.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,11 @@ const LOOKED_AT: usize = 32 * 1024;
 
 /// What stands where a secret stood.
 const HIDDEN: &str = "[key]";
+
+/// What stands where a link's signature stood, and what such a signature shows itself by. A remote may name the link by which a
+/// picture was lent to it, whole or in part, long after it was sent; whoever reads that could fetch the picture.
+const SIGNED: &str = "[signed]";
+const SIGNATURES: [&str; 4] = ["x-amz-", "x-goog-", "signature=", "sig="];
 
 /// How many of the secrets that change are remembered: an answer may still speak of the one before.
 const CHANGING: usize = 3;
@@ -63,7 +69,7 @@ impl Wording {
             if !line.is_empty() {
                 line.push(' ');
             }
-            line.push_str(word);
+            line.push_str(&without_signature(word));
         }
         match line.char_indices().nth(LONGEST) {
             Some((cut, _)) => format!("{}…", &line[..cut]),
@@ -96,6 +102,31 @@ impl Wording {
             if escaped == secret { plain } else { plain.replace(&escaped, HIDDEN) }
         })
     }
+}
+
+/// A word without what makes a link in it a key: all that follows its `?`, up to what ends a link.
+fn without_signature(word: &str) -> Cow<'_, str> {
+    // The same length as the word: only ASCII changes.
+    let lower = word.to_ascii_lowercase();
+    if !SIGNATURES.iter().any(|mark| lower.contains(mark)) {
+        return Cow::Borrowed(word);
+    }
+    let ends_link = |c: char| "\"'<>`()[]{}".contains(c);
+    let mut kept = String::new();
+    let mut begin = 0;
+    for (end, _) in lower.match_indices(ends_link).chain([(lower.len(), "")]) {
+        let part = &lower[begin..end];
+        match SIGNATURES.iter().filter_map(|mark| part.find(mark)).min() {
+            Some(mark) => {
+                let cut = ["?", "%3f"].iter().filter_map(|mark| part.find(mark)).chain([mark]).min().unwrap_or(mark);
+                kept.push_str(&word[begin..begin + cut]);
+                kept.push_str(SIGNED);
+            }
+            None => kept.push_str(&word[begin..end]),
+        }
+        begin = end;
+    }
+    Cow::Owned(kept)
 }
 
 /// Whether a character changes the direction in which others are written: words could be made to read as what they are not.
@@ -139,6 +170,24 @@ mod tests {
             assert!("[key]".starts_with(&words), "{before}: {words}");
         }
         assert_eq!(wording.of(&"é".repeat(LOOKED_AT)).chars().count(), LONGEST + 1);
+    }
+
+    #[test]
+    fn a_link_that_is_signed_is_told_without_its_signature() {
+        let wording = Wording::new(None);
+        for (told, kept) in [
+            ("see https://h/a.jpg?X-Amz-Credential=A&X-Amz-Sig: why", "see https://h/a.jpg[signed] why"),
+            (
+                "{\"url\":\"https://h/a.jpg?x-goog-signature=1\",\"n\":2}",
+                "{\"url\":\"https://h/a.jpg[signed]\",\"n\":2}",
+            ),
+            ("(https://h/a?sv=1&sp=r&sig=AB%2F) and b?c", "(https://h/a[signed]) and b?c"),
+            ("u=https%3A%2F%2Fh%2Fa%3FX-Amz-Date%3D1", "u=https%3A%2F%2Fh%2Fa[signed]"),
+            ("X-Amz-Signature=1", "[signed]"),
+            ("design=1 config=2 é?a=b", "design=1 config=2 é?a=b"),
+        ] {
+            assert_eq!(wording.of(told), kept);
+        }
     }
 
     #[test]

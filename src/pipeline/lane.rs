@@ -13,6 +13,7 @@ use crate::catalogue::PriceTable;
 use crate::domain::{AccountName, TaskId};
 use crate::gateway::{Gateway, Pause};
 use crate::pace::{Expectation, Shift};
+use crate::sink::Lender;
 use crate::store::Account;
 
 use super::InDoubt;
@@ -53,6 +54,8 @@ pub struct LaneSettings {
     /// Whether a slot that has probably come free is found out by the next request: `in_flight` is all that the account
     /// allows. Of use only where the remote refuses what goes beyond that, certainly.
     pub probe: bool,
+    /// What lends local pictures to the remote; else they are sent within the request.
+    pub lender: Option<Arc<dyn Lender>>,
     /// Where the remote is asked to tell of ends. Secret: whoever knows it can have tasks asked for.
     pub callback_url: Option<SecretString>,
 }

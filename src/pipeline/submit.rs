@@ -17,15 +17,16 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::domain::{BatchId, ClientRef, FailureCause, Job, JobEvent, Money, Price};
-use crate::gateway::Limit;
+use crate::gateway::{Limit, Pause, PauseReason};
 use crate::ledger::RecordError;
 use crate::pace::{Backoff, Limiter, Throttle};
+use crate::sink::LendError;
 use crate::store::{Account, Wanted};
 
 use super::fleet::{LEAD as INTENT, Places};
 use super::guard::Afford;
 use super::lane::Lane;
-use super::shared::{Shared, joined};
+use super::shared::{Shared, UNREACHABLE, joined};
 use super::slots::OnTheWay;
 use super::{Gate, Notice};
 
@@ -48,6 +49,7 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize, account: Account) -> 
         throttle: Throttle::default(),
         requests: JoinSet::new(),
         limited: 0,
+        unlent: 0,
         not_before: Timestamp::MIN,
         gate: shared.gate.clone(),
         planned: shared.planned.subscribe(),
@@ -100,7 +102,9 @@ struct Stage {
     requests: JoinSet<Sent>,
     /// How often in a row the account's limits were met.
     limited: u32,
-    /// No request leaves sooner: the account's limits were met.
+    /// How often in a row pictures could not be lent.
+    unlent: u32,
+    /// No request leaves sooner: the account's limits were met, or its pictures could not be lent.
     not_before: Timestamp,
     gate: watch::Receiver<Gate>,
     planned: watch::Receiver<u64>,
@@ -271,17 +275,18 @@ impl Stage {
         self.shared.out_of_hand();
     }
 
-    /// Reads the pictures, waits for the pace, and sends. `false` when the job was not sent.
+    /// Reads the pictures, lends them where they are lent, waits for the pace, and sends. `false` when the job was not sent.
     async fn prepare(&mut self, job: &Job, price: Money, way: OnTheWay) -> Result<bool, RecordError> {
         let shared = Arc::clone(&self.shared);
         let lane = &shared.lanes[self.place];
-        let pictures = match pictures(job).await {
+        let pictures = match pictures(job, lane.settings.lender.as_ref()).await {
             Ok(pictures) => pictures,
-            Err(words) => {
-                shared.record_own(job, JobEvent::Refused { cause: FailureCause::Input { words } }).await?;
+            Err(error) => {
+                self.not_lent(job, error).await?;
                 return Ok(false);
             }
         };
+        self.unlent = 0;
         // What was learned meanwhile is heeded.
         let scene = (job.batch, job.effect.scene.clone());
         if lane.is_paused() || shared.guard.is_paused(&scene) || shared.now() < self.not_before {
@@ -316,6 +321,24 @@ impl Stage {
         let pace = Pace { door: Arc::clone(&self.door), turn };
         self.requests.spawn(send(Arc::clone(&shared), self.place, pace, way, (job.clone(), started), pictures));
         Ok(true)
+    }
+
+    /// A row's pictures could not be had, or not be lent: nothing was sent.
+    async fn not_lent(&mut self, job: &Job, error: LendError) -> Result<(), RecordError> {
+        match error {
+            LendError::Picture(words) => {
+                self.shared.record_own(job, JobEvent::Refused { cause: FailureCause::Input { words } }).await?;
+            }
+            LendError::Later(words) => {
+                self.unlent = self.unlent.saturating_add(1);
+                self.not_before = self.not_before.max(self.shared.after(UNREACHABLE.after(self.unlent)));
+                self.shared.tell(Notice::PutOff { words, until: self.not_before });
+            }
+            LendError::Refused(words) => {
+                self.shared.pause(self.lane(), &Pause { reason: PauseReason::Pictures, words });
+            }
+        }
+        Ok(())
     }
 
     /// Takes the lesson of a request that ended.

@@ -53,6 +53,7 @@ impl Night {
                 pool: None,
                 prices: PriceTable::kling_list(),
                 probe: false,
+                lender: None,
                 callback_url: None,
             }
         };

@@ -9,6 +9,7 @@ mod callback;
 pub(crate) mod direct;
 mod door;
 pub mod fault;
+mod fetch;
 mod files;
 mod journal;
 mod media;
@@ -73,6 +74,7 @@ struct State {
     world: Mutex<World>,
     journal: Option<Journal>,
     callbacks: callback::Callbacks,
+    fetcher: fetch::Fetcher,
     signer: signer::Signer,
 }
 
@@ -106,6 +108,7 @@ impl Simulator {
         let state = Arc::new(State {
             world: Mutex::new(World::new(settings.clone(), tasks)),
             callbacks: callback::Callbacks::new(clock.clone()),
+            fetcher: fetch::Fetcher::default(),
             signer: signer::Signer::new(settings.seed),
             settings,
             clock,

@@ -35,6 +35,10 @@ pub struct Stats {
     pub peak_per_second: usize,
     /// The most creations in any minute.
     pub peak_per_minute: usize,
+    /// Pictures that were fetched from this machine, because a creation named them by a link.
+    pub pictures_fetched: u64,
+    /// The largest body of a creation, in bytes.
+    pub largest_creation: usize,
     /// Queries for one task.
     pub status_requests: u64,
     /// The shortest span between two queries for the same task, in milliseconds.

@@ -1,9 +1,11 @@
 //! Finished videos: where they are put, and under which names. A sink never overwrites a file that is not its own, and
-//! never shows a partial file under its final name.
+//! never shows a partial file under its final name. And pictures that are lent to a remote, where an object store is there for
+//! that.
 
 mod address;
 #[cfg(test)]
 pub(crate) mod contract;
+mod lend;
 mod local;
 mod mp4;
 mod name;
@@ -25,10 +27,11 @@ use futures::stream::BoxStream;
 use crate::domain::{Artifact, Digest, OutputKey};
 
 pub use address::{Address, BadAddress, Scheme, is_address};
+pub use lend::{LendError, Lender, Ready, UnusableLender, lender};
 pub use local::LocalSink;
 pub use name::{BadTemplate, NameTemplate};
 #[cfg(feature = "object-store")]
-pub use object::ObjectSink;
+pub use object::{ObjectLender, ObjectSink};
 pub use unusable::UnusableSink;
 
 /// What fills a document.
@@ -44,7 +47,7 @@ pub enum OpenError {
     #[error(transparent)]
     Address(#[from] BadAddress),
     /// This nightreel was built without the means.
-    #[error("this nightreel was built without object stores, and cannot put videos into {0}")]
+    #[error("this nightreel was built without object stores, and cannot put anything into {0}")]
     NotBuilt(String),
     /// What the environment says of the store makes no sense.
     #[error("{place} cannot be used: {words}")]

@@ -7,10 +7,16 @@
     reason = "a test fails where it cannot go on, and measures real processes by real time"
 )]
 
+#[cfg(feature = "object-store")]
+#[expect(dead_code, reason = "the tests of object stores need more of it")]
+#[path = "../objects/bucket.rs"]
+mod bucket;
 mod hosts;
 mod nights;
 mod secrets;
 mod server;
+#[cfg(feature = "object-store")]
+mod stored;
 #[expect(dead_code, reason = "the other tests need more of it")]
 #[path = "../e2e/support.rs"]
 mod support;

@@ -134,3 +134,27 @@ fn a_run_says_that_there_are_warnings_and_a_check_afterwards_knows_what_was_paid
     assert!(account["task_seconds"].as_f64().unwrap() < 10.0, "{account}");
     assert!(!world.run(&["m.csv", "--quiet"]).exits(0).err.contains("warning"));
 }
+
+#[test]
+fn a_store_of_pictures_that_this_build_cannot_reach_is_told_before_anything_is_begun() {
+    let world = World::new(&[]);
+    let manifest = world.manifest("m.csv", 1);
+    let manifest = manifest.to_str().unwrap();
+    if !cfg!(feature = "object-store") {
+        let via = ["--images-via", "s3://videos/lent"];
+        for args in [[&["check", manifest][..], &via].concat(), world.kling(&[&[manifest][..], &via].concat())] {
+            let told = world.nightreel(&args).exits(2);
+            assert!(told.err.contains("--features object-store"), "{}", told.err);
+        }
+        assert!(!world.path("state").exists());
+    }
+    for wrong in ["pictures/", "ftp://videos/lent", "s3://key:s3cr3t@videos/lent"] {
+        let told = world.nightreel(&["check", manifest, "--images-via", wrong]).exits(2);
+        assert!(told.err.contains("s3://BUCKET/PREFIX") && !told.err.contains("s3cr3t"), "{}", told.err);
+    }
+    world.nightreel(&["check", manifest, "--images-via", "off"]).exits(0);
+    // What is paid is collected all the same.
+    world.run(&[manifest]).exits(0);
+    world.write("nightreel.toml", "images_via = \"s3://videos/lent\"\n");
+    world.nightreel(&["collect", "--gateway", "kling", "--base-url", &world.base_url]).exits(0);
+}

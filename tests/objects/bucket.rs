@@ -17,7 +17,7 @@ use crate::support::{Ran, World, files, sha256};
 
 /// Credentials that would be seen if they went anywhere.
 const ID: &str = "AKIARECOGNISABLE5EED";
-const SECRET: &str = "object-recognisable-5eed5eed";
+pub(crate) const SECRET: &str = "object-recognisable-5eed5eed";
 /// What all videos of these tests lie under.
 pub(crate) const OUT: &str = "s3://videos/wedding";
 /// One of so many requests fails.
@@ -86,7 +86,12 @@ impl Bucket {
 
     /// Where an object is on the server's disk.
     pub(crate) fn object(&self, name: &str) -> PathBuf {
-        self.root.path().join("videos/wedding").join(name)
+        self.at("wedding").join(name)
+    }
+
+    /// The same of one that does not lie among the videos.
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.root.path().join("videos").join(name)
     }
 
     /// Every object in the bucket.
@@ -138,17 +143,24 @@ impl Bucket {
         assert_eq!(self.begun(), Vec::<String>::new());
         let spool = self.world.path("state/nightreel.spool");
         assert_eq!(if spool.exists() { files(&spool) } else { Vec::new() }, Vec::<String>::new());
+        self.no_file_holds_a_secret();
+    }
+
+    /// No file in this world holds what shows who asks, at the remote or at the store; a signed link holds the id of a key.
+    #[track_caller]
+    pub(crate) fn no_file_holds_a_secret(&self) {
         self.world.no_file_holds_a_secret();
         for file in files(self.world.folder.path()) {
             let bytes = fs::read(self.world.path(&file)).unwrap();
-            let held =
-                [ID, SECRET].iter().any(|secret| bytes.windows(secret.len()).any(|part| part == secret.as_bytes()));
-            assert!(!held, "{file} holds the store's credentials");
+            let held = [ID, SECRET, "X-Amz-"]
+                .iter()
+                .any(|secret| bytes.windows(secret.len()).any(|part| part == secret.as_bytes()));
+            assert!(!held, "{file} holds the store's credentials, or a signed link");
         }
     }
 
-    /// A proxy before the server: one request of twenty fails, in turn before and after it was passed on. Says on which port,
-    /// and counts what failed.
+    /// A proxy before the server: one request of twenty fails, in each of five ways in turn, before and after it was passed on.
+    /// Says on which port, and counts what failed.
     pub(crate) fn faulty(&self) -> (u16, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (port, server) = (listener.local_addr().unwrap().port(), self.port);
@@ -159,30 +171,46 @@ impl Bucket {
                 let Ok(visitor) = visitor else { return };
                 let number = seen.fetch_add(1, Ordering::SeqCst);
                 let fault = (number % FAILS == FAILS - 1).then(|| counted.fetch_add(1, Ordering::SeqCst));
-                let fate = match fault {
-                    None => Fate::Answered,
-                    Some(number) if number % 2 == 0 => Fate::Refused,
-                    Some(_) => Fate::AnswerLost,
-                };
-                std::thread::spawn(move || drop(pass_on(visitor, server, |_| fate)));
+                let fate = fault.map_or(Fate::Answered, |number| FAULTS[number % FAULTS.len()]);
+                std::thread::spawn(move || drop(pass_on(visitor, server, |_, _| fate)));
             }
         });
         (port, failed)
     }
 
+    /// A proxy at which nobody gets anything by a signed link.
+    pub(crate) fn refusing_links(&self) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, server) = (listener.local_addr().unwrap().port(), self.port);
+        let fate = |head: &str, _| {
+            if head.contains("x-amz-signature=") { Fate::Refused("403 Forbidden") } else { Fate::Answered }
+        };
+        std::thread::spawn(move || {
+            for visitor in listener.incoming() {
+                let Ok(visitor) = visitor else { return };
+                std::thread::spawn(move || drop(pass_on(visitor, server, fate)));
+            }
+        });
+        port
+    }
+
     /// A proxy that holds back the answer to what makes a video appear, and says when it has appeared.
     pub(crate) fn holding_answers(&self) -> (u16, Receiver<()>) {
+        self.holding_answers_to(self.object("squish/row0.mp4"))
+    }
+
+    /// The same of what makes this object appear.
+    pub(crate) fn holding_answers_to(&self, video: PathBuf) -> (u16, Receiver<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (port, server) = (listener.local_addr().unwrap().port(), self.port);
         let (appeared, waiting) = channel();
-        let video = self.object("squish/row0.mp4");
         std::thread::spawn(move || {
             for visitor in listener.incoming() {
                 let (Ok(visitor), appeared, video) = (visitor, appeared.clone(), video.clone()) else { return };
                 std::thread::spawn(move || {
                     let held = visitor.try_clone();
                     let mut last = false;
-                    let passed = pass_on(visitor, server, |_| {
+                    let passed = pass_on(visitor, server, |_, _| {
                         last = video.exists();
                         if last { Fate::AnswerLost } else { Fate::Answered }
                     });
@@ -209,14 +237,28 @@ impl Drop for Bucket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Answered,
-    /// It never gets to the server.
-    Refused,
+    /// It never gets to the server, which is said to be busy, or broken.
+    Refused(&'static str),
+    /// It never gets to the server: the connection is cut.
+    Cut,
     /// It has its effect, and nobody is told.
     AnswerLost,
+    /// It has its effect, and half of the answer comes.
+    AnswerCut,
 }
 
-/// One request, and a connection for each. Its fate is asked for before it is passed on, and again when it was answered.
-fn pass_on(mut visitor: TcpStream, server: u16, mut fate: impl FnMut(bool) -> Fate) -> std::io::Result<()> {
+/// All ways to fail.
+const FAULTS: [Fate; 5] = [
+    Fate::Refused("503 Slow Down"),
+    Fate::AnswerLost,
+    Fate::Cut,
+    Fate::AnswerCut,
+    Fate::Refused("500 Internal Server Error"),
+];
+
+/// One request, and a connection for each. Its fate is asked for, by its head in small letters, before it is passed on, and again
+/// when it was answered.
+fn pass_on(mut visitor: TcpStream, server: u16, mut fate: impl FnMut(&str, bool) -> Fate) -> std::io::Result<()> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -229,11 +271,15 @@ fn pass_on(mut visitor: TcpStream, server: u16, mut fate: impl FnMut(bool) -> Fa
     let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<u64>().ok());
     let mut body = Vec::new();
     visitor.try_clone()?.take(length.unwrap_or(0)).read_to_end(&mut body)?;
-    if fate(false) == Fate::Refused {
-        let words = "<Error><Code>SlowDown</Code></Error>";
-        let length = words.len();
-        write!(visitor, "HTTP/1.1 503 Slow Down\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{words}")?;
-        return Ok(());
+    match fate(&text, false) {
+        Fate::Refused(status) => {
+            let words = "<Error><Code>SlowDown</Code></Error>";
+            let length = words.len();
+            write!(visitor, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{words}")?;
+            return Ok(());
+        }
+        Fate::Cut => return Ok(()),
+        Fate::Answered | Fate::AnswerLost | Fate::AnswerCut => {}
     }
     let mut upstream = TcpStream::connect(("127.0.0.1", server))?;
     head.truncate(head.len() - 2);
@@ -242,17 +288,18 @@ fn pass_on(mut visitor: TcpStream, server: u16, mut fate: impl FnMut(bool) -> Fa
     upstream.write_all(&body)?;
     let mut answer = Vec::new();
     upstream.read_to_end(&mut answer)?;
-    if fate(true) == Fate::Answered {
-        visitor.write_all(&answer)?;
+    match fate(&text, true) {
+        Fate::Answered => visitor.write_all(&answer),
+        Fate::AnswerCut => visitor.write_all(&answer[..answer.len() / 2]),
+        Fate::Refused(_) | Fate::Cut | Fate::AnswerLost => Ok(()),
     }
-    Ok(())
 }
 
 /// What a command came to; that it showed no credentials is looked at.
 #[track_caller]
 pub(crate) fn ran(command: &mut Command) -> Ran {
     let ran = Ran::from(command.output().unwrap());
-    for secret in [ID, SECRET] {
+    for secret in [ID, SECRET, "X-Amz-"] {
         assert!(
             !ran.out.contains(secret) && !ran.err.contains(secret),
             "credentials were shown:\n{}{}",

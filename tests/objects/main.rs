@@ -7,6 +7,7 @@
 )]
 
 mod bucket;
+mod images;
 mod nights;
 #[expect(dead_code, reason = "the other tests need more of it")]
 #[path = "../e2e/support.rs"]

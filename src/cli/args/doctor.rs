@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::shared::{Output, Remote};
+use super::shared::{Images, Output, Remote};
 use crate::config::Key;
 
 /// Flags of `doctor`.
@@ -19,6 +19,8 @@ pub(crate) struct Doctor {
     remote: Remote,
     #[command(flatten)]
     output: Output,
+    #[command(flatten)]
+    images: Images,
     /// Requests that may be paid, in a time: 20/min, 5/s [default: 60/min]
     #[arg(long, value_name = "RATE", help_heading = "Remote")]
     rate: Option<String>,
@@ -37,6 +39,7 @@ impl Doctor {
     pub(super) fn flags(&self) -> Vec<(Key, Option<String>)> {
         let mut flags = self.remote.flags();
         flags.extend(self.output.flags());
+        flags.extend(self.images.flags());
         flags.push((Key::Rate, self.rate.clone()));
         flags.push((Key::InFlight, self.in_flight.clone()));
         flags.push((Key::Probe, self.probe.then(|| true.to_string())));

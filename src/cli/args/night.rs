@@ -8,7 +8,7 @@ use crate::config::Key;
 
 use super::schedule::Shift;
 use super::serve::Shown;
-use super::shared::{Output, Pacing, Remote};
+use super::shared::{Images, Output, Pacing, Remote};
 
 /// What is done of the work, and with how much caution.
 #[derive(Debug, Args)]
@@ -49,6 +49,8 @@ pub(crate) struct Run {
     #[command(flatten)]
     pacing: Pacing,
     #[command(flatten)]
+    images: Images,
+    #[command(flatten)]
     shift: Shift,
     #[command(flatten)]
     shown: Shown,
@@ -73,6 +75,8 @@ pub(crate) struct Worker {
     #[command(flatten)]
     pacing: Pacing,
     #[command(flatten)]
+    images: Images,
+    #[command(flatten)]
     shift: Shift,
     #[command(flatten)]
     work: Work,
@@ -91,6 +95,8 @@ pub(crate) struct Check {
     #[command(flatten)]
     pacing: Pacing,
     #[command(flatten)]
+    images: Images,
+    #[command(flatten)]
     output: Output,
 }
 
@@ -100,6 +106,7 @@ impl Run {
         let mut flags = self.remote.flags();
         flags.extend(self.output.flags());
         flags.extend(self.pacing.flags());
+        flags.extend(self.images.flags());
         flags.extend(self.shift.flags());
         flags.extend(self.shown.flags());
         flags.extend(self.work.flags());
@@ -112,6 +119,7 @@ impl Worker {
     pub(super) fn flags(&self) -> Vec<(Key, Option<String>)> {
         let mut flags = self.remote.flags();
         flags.extend(self.pacing.flags());
+        flags.extend(self.images.flags());
         flags.extend(self.shift.flags());
         flags.extend(self.work.flags());
         flags
@@ -123,6 +131,7 @@ impl Check {
     pub(crate) fn flags(&self) -> Vec<(Key, Option<String>)> {
         let mut flags = self.remote.flags();
         flags.extend(self.pacing.flags());
+        flags.extend(self.images.flags());
         flags.extend(self.output.flags());
         flags
     }

@@ -58,6 +58,25 @@ pub(crate) struct Pacing {
     pub(super) canary: Option<String>,
 }
 
+/// How local images come to the remote.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Remote")]
+pub(crate) struct Images {
+    /// Lend local images to the remote from `s3://BUCKET/PREFIX`, `gs://…` or `az://…`, by signed links, so that requests
+    /// are small; off sends them within requests [default: off]
+    #[arg(long, value_name = "STORE")]
+    pub(super) images_via: Option<String>,
+    /// How long such a link is good, up to 7d [default: 24h]
+    #[arg(long, value_name = "SPAN")]
+    pub(super) images_for: Option<String>,
+}
+
+impl Images {
+    pub(super) fn flags(&self) -> [(Key, Option<String>); 2] {
+        [(Key::ImagesVia, self.images_via.clone()), (Key::ImagesFor, self.images_for.clone())]
+    }
+}
+
 /// Where videos go.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]

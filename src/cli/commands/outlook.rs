@@ -46,6 +46,8 @@ struct Line {
     rate: String,
     in_flight: usize,
     pool: Option<String>,
+    /// Where its local pictures are lent.
+    images_via: Option<String>,
     task_seconds: f64,
     task_time: TaskTime,
     #[serde(skip)]
@@ -102,6 +104,7 @@ impl<'a> Outlook<'a> {
                 rate: set.rate.to_string(),
                 in_flight: set.in_flight,
                 pool: set.pool.clone(),
+                images_via: set.lends.as_ref().map(|lends| lends.at.to_string()),
                 task_seconds: task.as_secs_f64(),
                 task_time,
                 is_default: account.preset.is_none()
@@ -185,12 +188,26 @@ impl Estimate<'_> {
             let takes = spoken(rounded(Duration::from_secs(self.seconds)));
             text.push_str(&format!("         about {takes} {}{until}\n", self.paces()));
         }
+        if load.requests > 0 {
+            text.push_str(&self.lent());
+        }
         match load.elsewhere {
             0 => {}
             1 => text.push_str("         1 row names an account that is not at work: not sent\n"),
             rows => text.push_str(&format!("         {rows} rows name accounts that are not at work: not sent\n")),
         }
         text
+    }
+
+    /// Where local pictures are lent, of all accounts or of some.
+    fn lent(&self) -> String {
+        let places: BTreeSet<&String> = self.accounts.iter().filter_map(|line| line.images_via.as_ref()).collect();
+        let places: Vec<&str> = places.into_iter().map(String::as_str).collect();
+        if places.is_empty() {
+            return String::new();
+        }
+        let whose = if self.accounts.iter().all(|line| line.images_via.is_some()) { "" } else { " of some accounts" };
+        format!("images:  local ones{whose} are put into {}, and fetched there by the remote\n", places.join(" and "))
     }
 
     /// At which rate and with how many slots.

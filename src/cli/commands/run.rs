@@ -29,16 +29,21 @@ pub(in crate::cli) async fn run(
     if settings.out_named {
         wiring::sink(settings, &settings.out)?;
     }
+    for account in &settings.accounts {
+        wiring::lender(account)?;
+    }
     if !is_there {
         // A start that comes to nothing leaves no ledger behind.
         wiring::must_be_usable(settings)?;
     }
     let opened = wiring::open(settings).await?;
     let remotes = wiring::remotes(settings, &opened).await?;
+    let lanes = remotes.lanes.clone();
     let decide = async {
         let Some(manifest) = &args.manifest else {
             for batch in opened.store.batches().await? {
                 if opened.store.tally(Some(batch.id)).await?.planned > 0 {
+                    wiring::must_be_lent(&lanes, &opened.clock).await?;
                     wiring::must_be_ready(wiring::sink(settings, &batch.out)?.as_ref(), &opened.clock).await?;
                 }
             }
@@ -64,6 +69,9 @@ pub(in crate::cli) async fn run(
         if admitted.warnings > 0 && !global.quiet {
             let noun = if admitted.warnings == 1 { "1 warning" } else { &format!("{} warnings", admitted.warnings) };
             terminal::err(&format!("{noun}: nightreel check {} shows them\n", manifest.display()));
+        }
+        if opened.store.tally(Some(admitted.batch)).await?.planned > 0 {
+            wiring::must_be_lent(&lanes, &opened.clock).await?;
         }
         Ok(Decision { gate: Gate::Open(Some(admitted.batch)), changed: admitted.conflicts })
     };

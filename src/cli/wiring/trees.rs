@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+
 use crate::cli::failure::Failure;
 use crate::config::Settings;
 use crate::pace::Clock;
@@ -20,13 +22,21 @@ pub(in crate::cli) fn sink(settings: &Settings, out: &Path) -> Result<Arc<dyn Si
 /// Holds it to it that something can be put into an output tree; one that cannot be reached for the moment is tried again for
 /// a while.
 pub(in crate::cli) async fn must_be_ready(sink: &dyn Sink, clock: &Clock) -> Result<(), Failure> {
+    patiently(|| sink.ready(), clock).await
+}
+
+/// Asks again for a while whether a store is ready, where it cannot be reached.
+pub(super) async fn patiently<'a, T>(
+    is_ready: impl Fn() -> BoxFuture<'a, Result<T, SinkError>>,
+    clock: &Clock,
+) -> Result<T, Failure> {
     for wait in [2, 5, 15, 30] {
-        match sink.ready().await {
+        match is_ready().await {
             Err(SinkError::Unreachable { .. }) => clock.sleep(Duration::from_secs(wait)).await,
             other => return Ok(other?),
         }
     }
-    Ok(sink.ready().await?)
+    Ok(is_ready().await?)
 }
 
 /// An output tree as the ledger names it: an absolute path, or an address in an object store, written in the one way.

@@ -163,7 +163,8 @@ mod tests {
                 mode: Some("pro".into()),
                 ..effect("hug_pro")
             };
-            let right = Picture::Url("https://h/b.jpg?x=\"1\"&é".into());
+            let right = Picture::Lent("https://h/b.jpg?x=\"1\"&é".into());
+            assert!(!format!("{right:?}").contains("h/b"), "a link is shown");
             let two: Value = serde_json::from_slice(&sent(&full, &[left, right])).unwrap();
             let images = json!([STANDARD.encode(&image), "https://h/b.jpg?x=\"1\"&é"]);
             let input = json!({"images": images, "duration": "5", "model_name": "kling-v1-6", "mode": "pro"});

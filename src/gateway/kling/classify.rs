@@ -144,7 +144,7 @@ fn refused_by_front(answer: &Answer, foreign: &Foreign, words: String) -> Submit
     match (answer.status, foreign) {
         (404 | 405, _) => paused(PauseReason::Route, words),
         (413, _) => {
-            let words = "the image is too large for this gateway: use a URL".to_owned();
+            let words = "the request is too large for this gateway: use URLs, or --images-via".to_owned();
             Submitted::Refused(FailureCause::Refused { words, code: None, status: 413 })
         }
         (_, Foreign::Empty | Foreign::Html { .. } | Foreign::Text(_)) => refused_by_status(answer, None, words),

@@ -143,7 +143,7 @@ const ALL: &[Advice] = &[
     entry("model_mapping_failed", 400, Unknown, "the gateway does not know this model", BY_STATUS,
         "leave `model` out, or name one that the gateway has"),
     entry("read_request_body_failed", 413, Unknown, "the request is too large for the gateway", BY_STATUS,
-        "use URLs for the images, or smaller images"),
+        "use URLs for the images, or --images-via"),
     entry("get_task_failed", 500, Unknown, "the gateway could not look the task up", "asks again later",
         "nothing; tell the gateway if it goes on"),
 ];

@@ -159,7 +159,7 @@ fn a_status_means_of_a_request_what_http_says_and_doubt_where_it_says_nothing() 
     for (status, words, expected) in [
         (400, "bad", "refused (HTTP 400): bad"),
         (422, "field required", "refused (HTTP 422): field required"),
-        (413, "", "refused (HTTP 413): the images are too large for this gateway: use URLs"),
+        (413, "", "refused (HTTP 413): the request is too large for this gateway: use URLs, or --images-via"),
         (401, "no such key", "paused: Key"),
         (403, "forbidden", "paused: Key"),
         (403, "User is locked. Reason: Exhausted balance. Top up your balance at …", "paused: Balance"),

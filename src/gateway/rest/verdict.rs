@@ -42,7 +42,7 @@ pub(in crate::gateway) fn not_taken(answer: &Answer, said: Said) -> Submitted {
             Submitted::NotMade(NotMade { words, retry_after: answer.retry_after, limit })
         }
         413 => {
-            let words = "the images are too large for this gateway: use URLs".to_owned();
+            let words = "the request is too large for this gateway: use URLs, or --images-via".to_owned();
             Submitted::Refused(FailureCause::Refused { words, code, status })
         }
         400..=498 => Submitted::Refused(FailureCause::Refused { words, code, status }),

@@ -16,6 +16,7 @@ use crate::pipeline::fleet::Places;
 use crate::pipeline::lane::Lane;
 use crate::pipeline::shared::{Shared, UNREACHABLE};
 use crate::pipeline::slots::OnTheWay;
+use crate::sink::{LendError, Lender};
 
 use super::{LIMITED, Limited, Sent, probe};
 
@@ -27,14 +28,24 @@ pub(super) fn tell_of_slots(shared: &Shared, lane: &Lane, allowed: usize, why: &
     shared.tell(Notice::Adapted { account: shared.called(lane), words });
 }
 
-/// Reads what the request carries, off the threads that must not block.
-pub(super) async fn pictures(job: &Job) -> Result<Vec<Picture>, String> {
+/// Reads what the request carries, off the threads that must not block; and lends it, where pictures are lent. Whatever goes
+/// wrong here does so before the intent: the row was not sent.
+pub(super) async fn pictures(job: &Job, lender: Option<&Arc<dyn Lender>>) -> Result<Vec<Picture>, LendError> {
     let sources: Vec<ImageSource> = job.effect.images.iter().cloned().collect();
     let read = move || sources.iter().map(image::load).collect::<Result<Vec<_>, _>>();
-    match tokio::task::spawn_blocking(read).await {
-        Ok(loaded) => loaded.map_err(|unfit| unfit.to_string()),
-        Err(_) => Err("the images could not be read".to_owned()),
+    let loaded = match tokio::task::spawn_blocking(read).await {
+        Ok(loaded) => loaded.map_err(|unfit| LendError::Picture(unfit.to_string()))?,
+        Err(_) => return Err(LendError::Picture("the images could not be read".to_owned())),
+    };
+    let Some(lender) = lender else { return Ok(loaded) };
+    let mut lent = Vec::with_capacity(loaded.len());
+    for (picture, source) in loaded.into_iter().zip(job.effect.images.iter()) {
+        lent.push(match source {
+            ImageSource::Url(_) => picture,
+            ImageSource::File { digest, .. } => lender.lend(picture, *digest).await?,
+        });
     }
+    Ok(lent)
 }
 
 /// The pace of an account past the intent.

@@ -36,6 +36,7 @@ pub(super) async fn create(
     body: Bytes,
 ) -> Response {
     let wanted = wanted(&body, asked.fal_webhook);
+    ground.note_creation(body.len());
     drop(body);
     gate::create(&ground, &cut, &headers, wanted, |task, _| state(&ground, task, "IN_QUEUE")).await
 }

@@ -83,7 +83,15 @@ pub(super) async fn create(
     if let Some(refused) = unauthorized(ground, headers).or_else(|| before(ground, cut)) {
         return refused;
     }
+    let wanted = match wanted {
+        Ok(wanted) => shared.fetcher.fetch(wanted, &shared.clock).await,
+        Err(refusal) => Err(refusal),
+    };
     let now = shared.now();
+    let wanted = wanted.map(|(wanted, fetched)| {
+        shared.world().stats.pictures_fetched += fetched;
+        wanted
+    });
     let created = match wanted {
         Ok(wanted) => shared.world().create(wanted, now),
         Err(refusal) => {

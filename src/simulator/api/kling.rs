@@ -26,6 +26,7 @@ pub(super) async fn create(
     body: Bytes,
 ) -> Response {
     let wanted = wanted(&body, ground.shared.settings.dialect);
+    ground.note_creation(body.len());
     drop(body);
     gate::create(&ground, &cut, &headers, wanted, |task, now| created(&ground, task, now)).await
 }

@@ -125,6 +125,12 @@ impl Ground {
         format!("{}{path}", self.origin)
     }
 
+    /// A creation arrived whose body is so long.
+    fn note_creation(&self, bytes: usize) {
+        let mut world = self.shared.world();
+        world.stats.largest_creation = world.stats.largest_creation.max(bytes);
+    }
+
     /// Tells of the end of a task, when it comes, if somebody wants to be told.
     fn call_back(&self, task: &Task) {
         let Some(url) = task.callback.clone() else { return };

@@ -34,6 +34,7 @@ pub(super) async fn create(
     body: Bytes,
 ) -> Response {
     let wanted = wanted(&body, asked.webhook);
+    ground.note_creation(body.len());
     drop(body);
     gate::create(&ground, &cut, &headers, wanted, |task, now| enveloped(&prediction(&ground, task, now, "created")))
         .await

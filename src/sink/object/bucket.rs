@@ -22,7 +22,7 @@ use super::failed::{Failing, words_of};
 use crate::domain::{Artifact, Digest};
 
 /// What the digest is called among an object's metadata: a name that all stores take.
-const SHA256: &str = "sha256";
+pub(super) const SHA256: &str = "sha256";
 
 /// A part of a large object, and the most that is put by one request: a video holds so much memory while it is put. A store
 /// takes 10,000 parts, which is more than the largest video has; S3 takes none below 5 MiB.
@@ -56,8 +56,7 @@ impl fmt::Debug for Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new<S: ObjectStore + MultipartStore>(store: S, address: &Address) -> Self {
-        let store = Arc::new(store);
+    pub(super) fn new<S: ObjectStore + MultipartStore>(store: Arc<S>, address: &Address) -> Self {
         let failing = Failing::at(address);
         Self { store: Arc::clone(&store) as _, parts: store, failing, prefix: address.prefix.clone(), part: PART }
     }

@@ -1,12 +1,15 @@
 //! Clients of object stores, made of an address and the environment. What is set there is read by `object_store` itself and
 //! goes nowhere else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
-use object_store::{BackoffConfig, ClientConfigKey, RetryConfig};
+use object_store::multipart::MultipartStore;
+use object_store::signer::Signer;
+use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig};
 
 use super::super::{Address, OpenError, Scheme};
 use super::bucket::Bucket;
@@ -25,7 +28,8 @@ const RETRIES: RetryConfig = RetryConfig {
     retry_timeout: Duration::from_secs(60),
 };
 
-pub(super) fn connect(address: &Address) -> Result<Bucket, OpenError> {
+/// The part of a bucket, and what signs links into it.
+pub(super) fn connect(address: &Address) -> Result<(Bucket, Arc<dyn Signer>), OpenError> {
     // An error says that the process has one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let unusable = |_: object_store::Error| {
@@ -46,19 +50,24 @@ pub(super) fn connect(address: &Address) -> Result<Bucket, OpenError> {
             let builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(RETRIES);
             let builder = limits("AWS")
                 .fold(builder, |builder, (key, value)| builder.with_config(AmazonS3ConfigKey::Client(key), value));
-            Bucket::new(builder.build().map_err(unusable)?, address)
+            both(builder.build().map_err(unusable)?, address)
         }
         Scheme::Gs => {
             let builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).with_retry(RETRIES);
             let builder = limits("GOOGLE")
                 .fold(builder, |builder, (key, value)| builder.with_config(GoogleConfigKey::Client(key), value));
-            Bucket::new(builder.build().map_err(unusable)?, address)
+            both(builder.build().map_err(unusable)?, address)
         }
         Scheme::Az => {
             let builder = MicrosoftAzureBuilder::from_env().with_container_name(bucket).with_retry(RETRIES);
             let builder = limits("AZURE")
                 .fold(builder, |builder, (key, value)| builder.with_config(AzureConfigKey::Client(key), value));
-            Bucket::new(builder.build().map_err(unusable)?, address)
+            both(builder.build().map_err(unusable)?, address)
         }
     })
+}
+
+fn both<S: ObjectStore + MultipartStore + Signer>(store: S, address: &Address) -> (Bucket, Arc<dyn Signer>) {
+    let store = Arc::new(store);
+    (Bucket::new(Arc::clone(&store), address), store)
 }

@@ -4,11 +4,12 @@
 //! spool, a folder beside the ledger, where it is checked before it is put. What lies at a name is looked at before
 //! anything is put there. A small video is put by one conditional request, which fails where somebody was faster. A large one
 //! goes in parts; completing them cannot be made conditional through `object_store`, so that its name is looked at once more
-//! just before. Each video carries its SHA-256 as metadata.
+//! just before. Each video carries its SHA-256 as metadata. Pictures are lent from a bucket, too (`lend.rs`).
 
 mod bucket;
 mod connect;
 mod failed;
+mod lend;
 mod put;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use tempfile::tempfile;
+
+pub use self::lend::ObjectLender;
 
 use self::bucket::{Bucket, Seen};
 use self::put::Video;
@@ -39,7 +42,7 @@ pub struct ObjectSink {
 impl ObjectSink {
     /// A sink that puts everything below an address, with credentials from the environment or the machine. Asks nobody yet.
     pub fn open(address: &Address, spool: PathBuf) -> Result<Self, OpenError> {
-        Ok(Self { bucket: Arc::new(connect::connect(address)?), spool })
+        Ok(Self { bucket: Arc::new(connect::connect(address)?.0), spool })
     }
 }
 

@@ -16,7 +16,7 @@ use crate::sink::contract::{self, key, names, put, tiny_video};
 fn tree(prefix: &str, part: usize) -> (TempDir, Arc<dyn ObjectStore>, ObjectSink) {
     let spool = TempDir::new().unwrap();
     let address = Address::of(FilePath::new(&format!("s3://videos/{prefix}"))).unwrap().unwrap();
-    let bucket = Bucket { part, ..Bucket::new(InMemory::new(), &address) };
+    let bucket = Bucket { part, ..Bucket::new(Arc::new(InMemory::new()), &address) };
     let store = Arc::clone(&bucket.store);
     let sink = ObjectSink { bucket: Arc::new(bucket), spool: spool.path().join("made/when/needed") };
     (spool, store, sink)

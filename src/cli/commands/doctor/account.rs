@@ -15,6 +15,7 @@ use crate::store::{Account, Store};
 use super::super::super::failure::Failure;
 use super::super::super::wiring::{self, Place};
 use super::finding::{About, Findings};
+use super::images;
 use super::remote::{self, Way};
 
 /// How long a task is taken to need as long as none has ended; published figures for effects are 2 to 6 minutes.
@@ -95,6 +96,7 @@ pub(super) async fn examine(
     let way = Way { proxy: way.proxy.filter(|_| !way.is_here()), ..way };
     let mut findings = Findings::new(About::Account(name.clone()));
     place_and_key(account, way, &mut findings);
+    images::examine(account, way.is_here(), &mut findings).await;
     let gateway: Arc<dyn Gateway> = built.gateway;
     remote::judge(&remote::ask(gateway.as_ref(), clock).await, way, &mut findings);
     doubt(account, gateway.capabilities(), &mut findings);

@@ -3,6 +3,7 @@
 
 mod account;
 mod finding;
+mod images;
 mod machine;
 mod notify;
 mod remote;

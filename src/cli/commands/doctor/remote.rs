@@ -231,7 +231,7 @@ fn refused(pause: &Pause, way: Way<'_>) -> (String, String) {
             }
         }
         PauseReason::Balance => advice.unwrap_or_else(|| "top the account up".to_owned()),
-        PauseReason::Account | PauseReason::Failures => {
+        PauseReason::Account | PauseReason::Failures | PauseReason::Pictures => {
             advice.unwrap_or_else(|| "look at the account in the gateway's console".to_owned())
         }
     };

@@ -94,7 +94,7 @@ const ERRORS: &[Line] = &[
     ("newapi_html_404", "paused: Route", "unclear"),
     ("html_403", "paused: Key", "paused: Key"),
     ("html_405", "paused: Route", "unclear"),
-    ("nginx_413_html", "refused (HTTP 413): the image is too large for this gateway: use a URL", "unclear"),
+    ("nginx_413_html", "refused (HTTP 413): the request is too large for this gateway: use URLs, or --images-via", "unclear"),
     ("nginx_502_html", "in doubt: HTTP 502", "unclear"),
     ("cloudflare_524", "in doubt: HTTP 524", "unclear"),
     ("litellm_500_text", "in doubt: HTTP 500", "unclear"),

@@ -267,6 +267,7 @@ impl Simulation {
             pool: None,
             prices: PriceTable::kling_list(),
             probe: self.case.probe,
+            lender: None,
             callback_url: None,
         };
         Settings {

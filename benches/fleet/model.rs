@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 /// What a fleet is made of.
 #[derive(Clone)]
@@ -72,7 +73,7 @@ struct Night<'a> {
 }
 
 fn micros(seconds: f64) -> u64 {
-    (seconds * 1e6) as u64
+    u64::try_from(Duration::from_secs_f64(seconds).as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Night<'_> {

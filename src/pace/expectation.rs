@@ -106,7 +106,8 @@ impl Expectation {
     pub fn wait_for(&self, age: Duration, min_poll: Duration) -> Duration {
         let longest = LONGEST.max(min_poll).max(age / 10);
         if !self.is_learned() {
-            return (age / 3).clamp(min_poll, longest);
+            // The first ends teach all that is needed for few questions: they are worth some more.
+            return (age / 6).clamp(min_poll, longest);
         }
         let likely = |wait: Duration| self.chance(age, age + wait) >= LIKELY;
         // A task that fails at once should not keep its slot: nothing is waited for longer than that.
@@ -143,6 +144,14 @@ mod tests {
         for took in [285, 300, 318] {
             let (asked, late) = questions(&expectation, Duration::from_secs(took));
             assert!(asked <= 12 && late <= Duration::from_secs(8), "{took}: asked {asked}, {late:?} late");
+        }
+    }
+
+    #[test]
+    fn the_first_tasks_are_found_soon_by_a_few_more_questions() {
+        for took in [20, 75, 150, 290] {
+            let (asked, late) = questions(&Expectation::default(), Duration::from_secs(took));
+            assert!(asked <= 30 && late <= Duration::from_secs(took / 6 + 2), "{took}: asked {asked}, {late:?} late");
         }
     }
 

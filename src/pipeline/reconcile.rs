@@ -70,7 +70,7 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
         shared.parts.ledger.store().release(job.id);
         return Ok(());
     };
-    let quiet_until = since.checked_add(shared.settings.settle_after).unwrap_or(Timestamp::MAX);
+    let quiet_until = whole(since.checked_add(shared.settings.settle_after).unwrap_or(Timestamp::MAX));
     let quiet = shared.now() >= quiet_until;
     match find(&shared, lane, &attempt.client_ref, quiet).await {
         // How far it is, the watch stage asks: from here on the job is its.
@@ -97,11 +97,8 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
         }
         Look::CannotAsk => {
             // Its slot may be in use until a task would surely have ended: only then is it given to a person.
-            let ends_at = attempt
-                .started_at
-                .checked_add(lane.expectation().surely_ended_after())
-                .unwrap_or(Timestamp::MAX)
-                .max(quiet_until);
+            let ended_after = lane.expectation().surely_ended_after();
+            let ends_at = whole(attempt.started_at.checked_add(ended_after).unwrap_or(Timestamp::MAX)).max(quiet_until);
             let event = if shared.now() < ends_at {
                 let due_at = ends_at.min(shared.after(shared.settings.settle_after.max(LOOKS.first)));
                 JobEvent::LookPutOff { due_at }
@@ -120,6 +117,13 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
             shared.record_own(&job, JobEvent::LookPutOff { due_at }).await.map(drop)
         }
     }
+}
+
+/// The next whole millisecond. The ledger knows no smaller ones: a row that is due within one is given out at its beginning,
+/// and would be put off to the same instant again and again until that has come.
+fn whole(at: Timestamp) -> Timestamp {
+    let begun = i64::from(at.subsec_nanosecond() % 1_000_000 != 0);
+    Timestamp::from_millisecond(at.as_millisecond() + begun).unwrap_or(at)
 }
 
 /// Whose account is asked about a row in doubt.

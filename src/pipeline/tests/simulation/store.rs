@@ -20,6 +20,9 @@ use crate::store::{
     Spent, StoreError, Wanted,
 };
 
+/// More changes than any case has: a run that makes more goes round in a circle, while virtual time stands still.
+const MOST_COMMITS: u32 = 20_000;
+
 type Answer = oneshot::Sender<Result<(), StoreError>>;
 
 /// A process's store.
@@ -34,6 +37,8 @@ pub(super) struct Watched {
     /// Commits until it falls; 0 for never.
     falls_after: AtomicU32,
     fallen: AtomicBool,
+    /// Changes that were committed.
+    commits: AtomicU32,
     fell: Notify,
     /// What was counted since the last write: asked for twice a second.
     counted: Mutex<Counted>,
@@ -73,6 +78,7 @@ impl Watched {
             unanswered: Mutex::default(),
             falls_after: AtomicU32::new(0),
             fallen: AtomicBool::new(false),
+            commits: AtomicU32::new(0),
             fell: Notify::new(),
             counted: Mutex::default(),
         }
@@ -140,6 +146,8 @@ impl Watched {
             let done = at_once(join_all(commits));
             for ((change, answer), done) in group.into_iter().zip(done) {
                 if done.is_ok() {
+                    let before = self.commits.fetch_add(1, Ordering::SeqCst);
+                    assert!(before < MOST_COMMITS, "no end of changes: {:?} of {}", change.event, change.job.label);
                     self.witness.committed(&change);
                     let left = self.falls_after.load(Ordering::SeqCst);
                     self.falls_after.store(left.saturating_sub(1), Ordering::SeqCst);

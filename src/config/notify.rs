@@ -5,9 +5,14 @@ use super::find::Find;
 use super::setting::Key;
 use super::{ConfigError, Unsettled, kept, secret};
 use crate::notify::{Address, Kind, Occasion, Settings};
+use crate::store::without_password;
 
 /// Variables that hold addresses which are as good as credentials.
 const ADDRESSES: [&str; 2] = ["NIGHTREEL_NOTIFY_URL", "NIGHTREEL_NOTIFY_PING"];
+/// The password of a ledger in PostgreSQL, as its own tools know it.
+const DATABASE_PASSWORD: &str = "PGPASSWORD";
+/// Where the ledger is: a secret where its address holds a password.
+const LEDGER: &str = "NIGHTREEL_STATE";
 
 /// Settles the table; what cannot be settled has its default.
 pub(super) fn settle(find: &Find<'_>, accounts: &[AccountSettings], unsettled: &mut Vec<Unsettled>) -> Settings {
@@ -19,6 +24,8 @@ pub(super) fn settle(find: &Find<'_>, accounts: &[AccountSettings], unsettled: &
     let sources =
         sources.flat_map(|of| [&of.key, &of.access_key, &of.secret_key, &of.account_token, &of.webhook_secret]);
     let withheld = sources.filter_map(|source| source.named.clone());
+    let ledger = find.told(Key::State).filter(|(_, at)| without_password(at).1.is_some()).map(|_| LEDGER);
+    let others = secret::VARIABLES.into_iter().chain(ADDRESSES).chain([DATABASE_PASSWORD]).chain(ledger);
     Settings {
         webhook: kept(address(find, Key::NotifyUrl), unsettled),
         kind: kept(find.parse(Key::NotifyKind, kind, "json, slack or ntfy"), unsettled).unwrap_or(default.kind),
@@ -26,7 +33,7 @@ pub(super) fn settle(find: &Find<'_>, accounts: &[AccountSettings], unsettled: &
         command: find.text(Key::NotifyCommand).filter(|command| !command.trim().is_empty()).map(str::to_owned),
         on: kept(find.parse(Key::NotifyOn, on, "end, pause and failures, with commas between"), unsettled)
             .unwrap_or(default.on),
-        withheld: withheld.chain(secret::VARIABLES.into_iter().chain(ADDRESSES).map(str::to_owned)).collect(),
+        withheld: withheld.chain(others.map(str::to_owned)).collect(),
     }
 }
 

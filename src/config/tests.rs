@@ -136,8 +136,15 @@ fn an_address_that_is_none_is_not_repeated() {
     let broken = file("out = \"videos\"\n[notify]\nping = https://recognisable\n").unwrap_err().to_string();
     assert!(broken.contains("line 3") && !broken.contains("recog"), "{broken}");
     let settings = Settings::settle(&[file(ACCOUNTS).unwrap()]).unwrap();
-    for secret in ["NIGHTREEL_TEST_SECRET", "NIGHTREEL_API_KEY", "NIGHTREEL_NOTIFY_URL"] {
-        assert!(settings.notify.withheld.iter().any(|withheld| withheld == secret), "{secret}");
+    let is_withheld =
+        |settings: &Settings, name: &str| settings.notify.withheld.iter().any(|withheld| withheld == name);
+    for secret in ["NIGHTREEL_TEST_SECRET", "NIGHTREEL_API_KEY", "NIGHTREEL_NOTIFY_URL", "PGPASSWORD"] {
+        assert!(is_withheld(&settings, secret), "{secret}");
+    }
+    // A command may ask how the ledger stands, unless its address gives a password away.
+    for (at, secret) in [("state/night.db", false), ("postgres://night@db/n", false), ("postgres://n:pw@db/n", true)] {
+        let settings = Settings::settle(&[file(&format!("state = {at:?}")).unwrap()]).unwrap();
+        assert_eq!(is_withheld(&settings, "NIGHTREEL_STATE"), secret, "{at}");
     }
 }
 

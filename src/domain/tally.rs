@@ -52,3 +52,21 @@ impl Tally {
         self.planned + self.submitting + self.waiting + self.ready
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_to_do_is_all_that_has_not_come_to_an_end_and_needs_no_person() {
+        let mut tally = Tally::default();
+        for number in 1..=9 {
+            let code = StateCode::from_number(number).unwrap();
+            tally.add(code, 1 << number, 2);
+        }
+        assert_eq!((tally.rows, tally.submissions), ((1 << 10) - 2, 18));
+        let left =
+            [StateCode::Planned, StateCode::Submitting, StateCode::InDoubt, StateCode::Waiting, StateCode::Ready];
+        assert_eq!(tally.open(), left.iter().map(|code| 1_u64 << code.number()).sum::<u64>());
+    }
+}

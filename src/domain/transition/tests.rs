@@ -152,6 +152,38 @@ fn a_request_that_made_nothing_goes_out_again_under_its_own_reference() {
 }
 
 #[test]
+fn a_row_that_ended_keeps_when_it_did_and_names_its_video() {
+    for job in one_of_each() {
+        let has_ended = matches!(job.state, State::Done { .. } | State::Failed { .. });
+        assert_eq!(job.finished_at, has_ended.then(|| at(1)), "{:?}", job.state);
+        let video = matches!(job.state, State::Done { .. }).then(artifact);
+        assert_eq!(job.artifact(), video.as_ref());
+        for event in events(&job) {
+            let Ok(next) = job.apply(&event, at(2)) else { continue };
+            let ended_now = matches!(next.state, State::Done { .. } | State::Failed { .. });
+            let stays = next.state.code() == job.state.code();
+            let when = ended_now.then(|| if stays { at(1) } else { at(2) });
+            assert_eq!(next.finished_at, when, "{} after {:?}", name(&event), job.state);
+        }
+    }
+}
+
+#[test]
+fn doubt_is_told_in_words() {
+    let words = || "reset".to_owned();
+    for (doubt, told) in [
+        (Doubt::LostAnswer { words: words() }, "the answer was lost (reset)"),
+        (Doubt::TimedOut, "no answer came in time"),
+        (Doubt::ServerError { status: 502, words: words() }, "the answer was HTTP 502 (reset)"),
+        (Doubt::NotUnderstood { status: 200, words: words() }, "the answer made no sense (HTTP 200: reset)"),
+        (Doubt::AlreadyThere, "the remote has this row already"),
+        (Doubt::Interrupted, "nightreel was stopped before the answer"),
+    ] {
+        assert_eq!(doubt.to_string(), told);
+    }
+}
+
+#[test]
 fn what_may_be_at_an_account_already_is_sent_again_by_that_account_only() {
     let job = ["submit_started", "doubted", "resend_allowed"].iter().fold(new_job(), |job, wanted| {
         let event = events(&job).into_iter().find(|event| name(event) == *wanted).unwrap();

@@ -3,9 +3,10 @@
 //! It has no time and no memory of tasks: what happens at a remote is the simulator's to play.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt, pending, ready};
+use tokio::sync::Notify;
 
 use super::{Accepted, Capabilities, Gateway, Listed, Observed, Order, Probe, Submitted};
 use crate::domain::{ClientRef, Observation, Progress, TaskId};
@@ -30,6 +31,8 @@ pub enum Asked {
 pub enum Line<T> {
     /// This, at once.
     Says(T),
+    /// This, once that is told.
+    When(Arc<Notify>, T),
     /// Nothing, ever.
     Hangs,
 }
@@ -64,6 +67,13 @@ impl ScriptedGateway {
     #[must_use]
     pub fn submit_says(self, submitted: Submitted) -> Self {
         self.script().submit.push_back(Line::Says(submitted));
+        self
+    }
+
+    /// The next submission not told of yet is answered with `submitted` once `told` is.
+    #[must_use]
+    pub fn submit_says_when(self, told: &Arc<Notify>, submitted: Submitted) -> Self {
+        self.script().submit.push_back(Line::When(Arc::clone(told), submitted));
         self
     }
 
@@ -213,6 +223,11 @@ impl Gateway for ScriptedGateway {
 fn play<T: Send + 'static>(line: Line<T>) -> BoxFuture<'static, T> {
     match line {
         Line::Says(answer) => ready(answer).boxed(),
+        Line::When(told, answer) => async move {
+            told.notified().await;
+            answer
+        }
+        .boxed(),
         Line::Hangs => pending().boxed(),
     }
 }

@@ -91,14 +91,18 @@ impl Night {
     }
 
     async fn run_by(&self, clock: Clock) -> (Outcome, Tally) {
+        let (pipeline, _control) = self.prepared(clock).await;
+        let outcome = pipeline.run().await.unwrap();
+        (outcome, self.store.tally(None).await.unwrap())
+    }
+
+    async fn prepared(&self, clock: Clock) -> (Pipeline, Control) {
         let parts = Parts {
             ledger: Ledger::new(Arc::clone(&self.store), clock.clone()),
             trees: Arc::new(Trees::new(Arc::clone(&self.store), |out| Arc::new(LocalSink::new(out)))),
             downloader: Arc::new(Downloader::new(clock, Downloader::STALL_AFTER, Downloader::MAX_BYTES).unwrap()),
         };
-        let (pipeline, _control) = Pipeline::prepare(parts, self.settings.clone(), Gate::Open(None)).await.unwrap();
-        let outcome = pipeline.run().await.unwrap();
-        (outcome, self.store.tally(None).await.unwrap())
+        Pipeline::prepare(parts, self.settings.clone(), Gate::Open(None)).await.unwrap()
     }
 
     /// How many requests for a task each gateway was sent.
@@ -354,4 +358,24 @@ async fn a_run_that_would_end_before_its_hours_sends_nothing_and_does_not_wait_f
     let (outcome, tally, ended_at) = night.timed().await;
     assert_eq!((tally.submissions, outcome.left.len()), (0, 1));
     assert!(ended_at < second(500_000), "{ended_at}");
+}
+
+#[tokio::test]
+async fn a_run_that_is_told_to_stop_takes_the_answer_that_is_on_its_way() {
+    let told = Arc::new(tokio::sync::Notify::new());
+    let made = Submitted::Accepted(Accepted::plain(TaskId::new("1").unwrap()));
+    let night = Night::new(vec![ScriptedGateway::new(ALL).submit_says_when(&told, made)], 1).await;
+    let clock = Clock::system();
+    let (pipeline, control) = night.prepared(clock.clone()).await;
+    let running = tokio::spawn(pipeline.run());
+    while night.submissions() != [1] {
+        clock.sleep(Duration::from_millis(5)).await;
+    }
+    control.stop();
+    // Long enough for whoever would not wait.
+    clock.sleep(Duration::from_millis(100)).await;
+    told.notify_one();
+    let outcome = running.await.unwrap().unwrap();
+    let tally = night.store.tally(None).await.unwrap();
+    assert_eq!((outcome.ended, tally.waiting, tally.submissions), (Ended::Interrupted, 1, 1), "{tally:?}");
 }

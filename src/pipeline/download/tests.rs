@@ -270,6 +270,24 @@ async fn bytes_of_two_versions_are_never_joined() {
 }
 
 #[tokio::test]
+async fn a_part_that_ends_between_two_boxes_is_not_the_whole_video() {
+    let shorter = tiny_video(2000);
+    let tail = [&100_u32.to_be_bytes()[..], b"free", &[0; 92]].concat();
+    let (bench, video) = (Bench::new(), [shorter.clone(), tail].concat());
+    let (part, total) = (shorter.len(), video.len());
+    let range = format!("Content-Range: bytes 1000-{}/{total}\r\nContent-Length: {}", part - 1, part - 1000);
+    let short = Reply::Raw(format!("206 Partial\r\nETag: \"v1\"\r\n{range}"), shorter[1000..].to_vec());
+    let broken = Reply::Break("\"v1\"", video.clone(), 1000);
+    let host = Host::with(vec![broken, short, Reply::Serve("\"v1\"", video.clone())]).await;
+    assert!(matches!(bench.fetch(&host.link).await, Fetched::Failed { .. }));
+    let fetched = bench.fetch(&host.link).await;
+    assert!(words(&fetched).contains(&format!("only {part} of {total} bytes came")), "{fetched:?}");
+    assert_eq!(names(&bench.sink).await, Vec::<String>::new());
+    assert!(matches!(bench.fetch(&host.link).await, Fetched::Stored(_)));
+    assert!(bench.has(&video).await);
+}
+
+#[tokio::test]
 async fn a_download_that_was_killed_before_its_naming_is_just_finished() {
     let (bench, video) = (Bench::new(), tiny_video(2000));
     let mut partial = bench.sink.begin(&key("a.mp4"), "nr-1").await.unwrap();

@@ -32,6 +32,16 @@ pub fn soonest(least: Duration, most: Duration, enough: impl Fn(Duration) -> boo
     high
 }
 
+/// How much of a task's age is waited for before the next question, as long as nothing is known. The first ends teach all that is
+/// needed for few questions: they are worth some more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Where one question tells of several tasks.
+    Third,
+    /// Where it tells of one.
+    Sixth,
+}
+
 /// What is known of how long tasks take.
 #[derive(Debug, Clone, Default)]
 pub struct Expectation {
@@ -63,10 +73,12 @@ impl Expectation {
         self.sorted.insert(at, took);
     }
 
-    /// After this long, a task that exists has ended, as far as we know: half as long again as the longest seen.
+    /// After this long, a task that exists has ended, as far as we know: half as long again as the longest seen, and no less than
+    /// is usual while few were.
     #[must_use]
     pub fn surely_ended_after(&self) -> Duration {
-        self.sorted.last().map_or(UNKNOWN, |longest| longest.mul_f64(1.5))
+        let seen = self.sorted.last().map_or(UNKNOWN, |longest| longest.mul_f64(1.5));
+        if self.is_learned() { seen } else { seen.max(UNKNOWN) }
     }
 
     /// Within this long nine of ten tasks ended, of those seen; `guess` while none was, and at least that while they are few.
@@ -101,13 +113,16 @@ impl Expectation {
     }
 
     /// How long to wait before asking (again) about a task by itself that is `age` old, not less than `min_poll`: until it
-    /// has ended with some likelihood.
+    /// has ended with some likelihood; as long as nothing is known of that, a `part` of its age.
     #[must_use]
-    pub fn wait_for(&self, age: Duration, min_poll: Duration) -> Duration {
+    pub fn wait_for(&self, age: Duration, min_poll: Duration, part: Part) -> Duration {
         let longest = LONGEST.max(min_poll).max(age / 10);
         if !self.is_learned() {
-            // The first ends teach all that is needed for few questions: they are worth some more.
-            return (age / 6).clamp(min_poll, longest);
+            let parts = match part {
+                Part::Third => 3,
+                Part::Sixth => 6,
+            };
+            return (age / parts).clamp(min_poll, longest);
         }
         let likely = |wait: Duration| self.chance(age, age + wait) >= LIKELY;
         // A task that fails at once should not keep its slot: nothing is waited for longer than that.
@@ -130,7 +145,7 @@ mod tests {
     fn questions(expectation: &Expectation, took: Duration) -> (u32, Duration) {
         let (mut age, mut asked) = (Duration::ZERO, 0);
         loop {
-            age += expectation.wait_for(age, MIN_POLL);
+            age += expectation.wait_for(age, MIN_POLL, Part::Sixth);
             asked += 1;
             if age >= took {
                 return (asked, age.checked_sub(took).unwrap());
@@ -197,6 +212,17 @@ mod tests {
     }
 
     #[test]
+    fn a_few_quick_tasks_make_no_slow_one_end() {
+        let after = |tasks: Vec<u64>| {
+            Expectation::from_recent(tasks.into_iter().map(Duration::from_secs).collect())
+                .surely_ended_after()
+                .as_secs()
+        };
+        assert_eq!((after(vec![]), after(vec![5, 6]), after(vec![400])), (360, 360, 600));
+        assert_eq!(after(vec![10, 20, 40, 30]), 60);
+    }
+
+    #[test]
     fn a_straggler_is_asked_about_less_and_less() {
         let expectation = Expectation::from_recent(vec![Duration::from_secs(10); 10]);
         let (asked, _) = questions(&expectation, Duration::from_secs(24 * 3600));
@@ -207,7 +233,7 @@ mod tests {
     fn no_two_questions_are_closer_than_allowed() {
         let expectation = Expectation::from_recent(vec![Duration::from_millis(50); 10]);
         for age in 0..100 {
-            assert!(expectation.wait_for(Duration::from_millis(age * 10), MIN_POLL) >= MIN_POLL);
+            assert!(expectation.wait_for(Duration::from_millis(age * 10), MIN_POLL, Part::Third) >= MIN_POLL);
         }
     }
 

@@ -11,7 +11,7 @@ mod throttle;
 
 pub use backoff::Backoff;
 pub use clock::Clock;
-pub use expectation::{Expectation, soonest};
+pub use expectation::{Expectation, Part, soonest};
 pub use hours::{Hours, NotATime, Shift, TimeOfDay, Window};
 pub use limiter::Limiter;
 pub use rate::{NotARate, Rate};

@@ -368,8 +368,8 @@ impl Stage {
         let age = self.age(&watched.job);
         let wait = match least {
             // Soon after submission a remote may not know its own task yet: that is no reason to look away for long.
-            Some(least) => least.min(self.lane().expectation().wait_for(age, min_poll).max(min_poll * 2)),
-            None => self.calls.stretched(self.lane().expectation().wait_for(age, min_poll)),
+            Some(least) => least.min(self.wait_for(age).max(min_poll * 2)),
+            None => self.calls.stretched(self.wait_for(age)),
         };
         let next_at = self.shared.after(wait.max(min_poll)).min(deadline.max(self.shared.after(min_poll)));
         let next_at = self.together(next_at);

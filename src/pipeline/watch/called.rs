@@ -87,12 +87,11 @@ impl Stage {
     /// A task has ended; whether a callback told of it.
     pub(super) fn ended(&mut self, called: bool) {
         if self.calls.note(called) {
-            let min_poll = self.lane().settings.min_poll;
             let waits: Vec<(JobId, Timestamp)> = self
                 .watched
                 .values()
                 .map(|watched| {
-                    let wait = self.lane().expectation().wait_for(self.age(&watched.job), min_poll);
+                    let wait = self.wait_for(self.age(&watched.job));
                     (watched.job.id, self.shared.after(wait))
                 })
                 .collect();

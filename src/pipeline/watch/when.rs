@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{Stage, UNCLEAR, Watched};
 use crate::domain::{Job, State};
-use crate::pace::soonest;
+use crate::pace::{Part, soonest};
 
 /// The share of the slots that may have come free unnoticed before all tasks are asked about: half of it is what is lost
 /// by asking only now and then.
@@ -82,6 +82,12 @@ impl Stage {
         }
     }
 
+    /// How long to wait before the next question about a task by itself that is `age` old.
+    pub(super) fn wait_for(&self, age: Duration) -> Duration {
+        let part = if self.asks_for_all() { Part::Third } else { Part::Sixth };
+        self.lane().expectation().wait_for(age, self.lane().settings.min_poll, part)
+    }
+
     /// When to ask first about a task. An earlier run, or the question that brought a dead link, may have asked just now:
     /// the shortest span is kept from there as well.
     pub(super) fn first_question(&self, job: &Job) -> Timestamp {
@@ -93,7 +99,7 @@ impl Stage {
         let age = self.age(job);
         // What an earlier run left behind may have ended while nobody looked.
         let left_behind = age > min_poll * 4;
-        let wait = if left_behind { min_poll } else { self.lane().expectation().wait_for(age, min_poll) };
+        let wait = if left_behind { min_poll } else { self.wait_for(age) };
         self.together(self.shared.after(wait).max(self.first_at))
     }
 

@@ -15,12 +15,3 @@ fn a_look_that_is_put_off_within_a_millisecond_comes_to_an_end() {
         play(case).unwrap();
     }
 }
-
-/// What was lost runs on where nobody can see it, and its slot is counted until a task would surely have ended. One quick task that
-/// had ended made that a few seconds, and more ran than may.
-#[test]
-fn a_slot_in_doubt_is_not_given_away_by_what_one_quick_task_took() {
-    let ops = vec![Op::Admit(3), Op::Start, Op::Submit(SubmitFault::LoseAnswer), Op::Wait(1)];
-    let kind = Kind::SendsAgain;
-    play(Case { kind, in_flight: 2, interval: 1, canary: 0, budget: None, probe: false, seed: 417, ops }).unwrap();
-}

@@ -49,7 +49,12 @@ fn is_private_v6(ip: Ipv6Addr) -> bool {
 /// names lead to shows when they are looked up.
 #[must_use]
 pub fn leads_to_private(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
+    url.host_str().is_some_and(is_private_host)
+}
+
+/// The same of the host that stands in a URL.
+#[must_use]
+pub fn is_private_host(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
     bare.parse().map_or_else(|_| bare == "localhost" || bare.ends_with(".localhost"), is_private)
 }
@@ -121,6 +126,13 @@ mod tests {
         for url in
             ["https://cdn.klingai.com/v", "http://localhost.example/v", "https://8.8.8.8/v", "http://127.0.0.1.a/v"]
         {
+            assert!(!own(url), "{url}");
+        }
+        // Stores of pictures, as their links name them.
+        for url in ["http://127.0.0.1:9000/b/a", "http://[::1]/a", "http://10.0.0.8/a", "http://b.localhost:1/a"] {
+            assert!(own(url), "{url}");
+        }
+        for url in ["https://b.s3.eu-central-1.amazonaws.com/a", "https://203.0.113.9/a", "http://minio:9000/a"] {
             assert!(!own(url), "{url}");
         }
     }

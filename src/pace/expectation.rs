@@ -37,9 +37,9 @@ pub fn soonest(least: Duration, most: Duration, enough: impl Fn(Duration) -> boo
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// Where one question tells of several tasks.
-    Third,
+    Third = 3,
     /// Where it tells of one.
-    Sixth,
+    Sixth = 6,
 }
 
 /// What is known of how long tasks take.
@@ -116,11 +116,7 @@ impl Expectation {
     pub fn wait_for(&self, age: Duration, min_poll: Duration, part: Part) -> Duration {
         let longest = LONGEST.max(min_poll).max(age / 10);
         if !self.is_learned() {
-            let parts = match part {
-                Part::Third => 3,
-                Part::Sixth => 6,
-            };
-            return (age / parts).clamp(min_poll, longest);
+            return (age / part as u32).clamp(min_poll, longest);
         }
         let likely = |wait: Duration| self.chance(age, age + wait) >= LIKELY;
         // A task that fails at once should not keep its slot: nothing is waited for longer than that.

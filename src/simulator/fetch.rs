@@ -40,9 +40,9 @@ impl Fetcher {
                 }
             }
             let bytes = bytes.ok_or_else(|| Refusal::Invalid(format!("the image cannot be fetched: {name}")))?;
-            let size = imagesize::blob_size(&bytes).map_err(|_| Refusal::invalid("File is not a valid image"))?;
-            wanted.too_small |= size.width < LEAST_PIXELS || size.height < LEAST_PIXELS;
-            *name = hex(&Sha256::digest(&bytes));
+            let (digest, too_small) = picture(&bytes)?;
+            wanted.too_small |= too_small;
+            *name = digest;
             fetched += 1;
         }
         Ok((wanted, fetched))
@@ -65,6 +65,12 @@ impl Fetcher {
         }
         Some(bytes)
     }
+}
+
+/// The digest of a picture, however it came, and whether it is too small.
+pub(super) fn picture(bytes: &[u8]) -> Result<(String, bool), Refusal> {
+    let size = imagesize::blob_size(bytes).map_err(|_| Refusal::invalid("File is not a valid image"))?;
+    Ok((hex(&Sha256::digest(bytes)), size.width < LEAST_PIXELS || size.height < LEAST_PIXELS))
 }
 
 /// Whether a link leads to this very machine, by number.

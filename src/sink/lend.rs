@@ -83,10 +83,10 @@ impl Lender for UnusableLender {
 }
 
 /// What is known of a store that is ready to lend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ready {
-    /// Whether its links say by themselves that they lead to this machine or its network.
-    pub private: bool,
+    /// The host that its links lead to.
+    pub host: String,
 }
 
 /// What lends pictures from below an address, by links that are good for so long. Asks nobody yet.

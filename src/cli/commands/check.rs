@@ -35,9 +35,7 @@ pub(in crate::cli) async fn check(args: &Check, global: &Global, settings: &Sett
         Some(store) => wiring::batch_of(store.as_ref(), &name, args.batch.as_deref(), &args.manifest).await?,
         None => None,
     };
-    for account in &settings.accounts {
-        wiring::lender(account)?;
-    }
+    wiring::must_be_lendable(settings)?;
     let known = wiring::known_accounts(settings, store.as_deref()).await?;
     let senders = wiring::senders(settings, &known);
     let budget = wiring::budget(settings, senders.at_work.iter().map(|sender| &sender.prices.currency))?;

@@ -29,9 +29,7 @@ pub(in crate::cli) async fn run(
     if settings.out_named {
         wiring::sink(settings, &settings.out)?;
     }
-    for account in &settings.accounts {
-        wiring::lender(account)?;
-    }
+    wiring::must_be_lendable(settings)?;
     if !is_there {
         // A start that comes to nothing leaves no ledger behind.
         wiring::must_be_usable(settings)?;

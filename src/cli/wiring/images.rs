@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cli::failure::Failure;
-use crate::config::AccountSettings;
+use crate::config::{AccountSettings, Settings};
 use crate::pace::Clock;
 use crate::pipeline::LaneSettings;
 use crate::sink::{self, Lender, UnusableLender};
@@ -15,7 +15,12 @@ pub(in crate::cli) fn lender(account: &AccountSettings) -> Result<Option<Arc<dyn
     Ok(account.lends.as_ref().map(|lends| sink::lender(&lends.at, lends.good_for)).transpose()?)
 }
 
-/// The same for a run: one that this nightreel cannot open refuses the first picture, and pauses its account.
+/// Holds it to it that this nightreel can lend the pictures of all accounts that want it so. Asks nobody yet.
+pub(in crate::cli) fn must_be_lendable(settings: &Settings) -> Result<(), Failure> {
+    settings.accounts.iter().try_for_each(|account| lender(account).map(drop))
+}
+
+/// What lends an account's pictures in a run: one that this nightreel cannot open refuses the first picture, and pauses its account.
 pub(super) fn any(account: &AccountSettings) -> Option<Arc<dyn Lender>> {
     let lends = account.lends.as_ref()?;
     let opened = sink::lender(&lends.at, lends.good_for);

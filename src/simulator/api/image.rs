@@ -3,13 +3,10 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use super::super::media::hex;
+use super::super::fetch::picture;
 use super::super::refusal::Refusal;
 
-/// The documented least width and height.
-const LEAST_PIXELS: usize = 300;
 /// Scenes that take two images, as documented in September 2026.
 const DUAL: [&str; 15] = [
     "pet_skateboard",
@@ -77,9 +74,9 @@ pub(super) fn images(scene: &str, one: &Value, two: &Value, form: Form) -> Resul
         };
         let bytes = text.and_then(|text| BASE64_STANDARD.decode(text).ok());
         let bytes = bytes.ok_or_else(|| Refusal::invalid("File is not in a valid base64 format"))?;
-        let size = imagesize::blob_size(&bytes).map_err(|_| Refusal::invalid("File is not a valid image"))?;
-        images.too_small |= size.width < LEAST_PIXELS || size.height < LEAST_PIXELS;
-        images.names.push(hex(&Sha256::digest(&bytes)));
+        let (name, too_small) = picture(&bytes)?;
+        images.too_small |= too_small;
+        images.names.push(name);
     }
     Ok(images)
 }

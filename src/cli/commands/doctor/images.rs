@@ -1,6 +1,7 @@
 //! Where an account's pictures are lent: can they be put there, and can the remote come for them.
 
 use crate::config::AccountSettings;
+use crate::gateway::place::is_private_host;
 use crate::sink::SinkError;
 
 use super::super::super::failure::Failure;
@@ -17,7 +18,7 @@ pub(super) async fn examine(account: &AccountSettings, is_here: bool, findings: 
     };
     match ready {
         Err(failure) => findings.bad("images", failure.words(), failure.hints().join("\n")),
-        Ok(ready) if ready.private && !is_here => findings.bad(
+        Ok(ready) if is_private_host(&ready.host) && !is_here => findings.bad(
             "images",
             format!(
                 "{}: links to it lead to this machine or its network, where the remote cannot fetch them",

@@ -1,6 +1,7 @@
 //! What would be done: the rows of a manifest against what the ledger knows of them. Decides nothing that costs money and
-//! changes nothing; a survey of a million rows holds a thousand of them at a time.
+//! changes nothing; a survey of a million rows holds a few thousand of them at a time.
 
+mod ahead;
 mod ask;
 mod crosscheck;
 mod estimate;
@@ -11,28 +12,25 @@ mod step;
 mod warned;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 
 use serde::Serialize;
-use tokio::task::JoinHandle;
 
 use crate::domain::{AccountName, Digest, RowKey, StateCode};
 use crate::manifest::{Manifest, OpenError, Opened, Problem};
 use crate::sink::{BadTemplate, NameTemplate};
 use crate::store::{Known, NewJob, StoreError};
 
+use ahead::Ahead;
 pub use ask::{Ask, Judge, Remember};
 use crosscheck::Clashes;
 pub use estimate::{Pace, USUAL_TASK, expected, usual};
 use load::Kinds;
 pub use load::{Bound, Cost, Load};
-use prepare::{Candidate, Chunk, Preparer};
+use prepare::{Candidate, Preparer};
 pub use sender::{Sender, Senders};
 pub use step::{Paid, Step};
 pub use warned::{Decided, SentWarning, Warned, Warning};
 
-/// Rows that are held at a time.
-const CHUNK: usize = 1000;
 /// Problems that are kept; all are counted.
 const KEPT: usize = 100_000;
 /// Conflicts that are kept by name; all are counted.
@@ -110,9 +108,7 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Survey {
     ask: Ask,
-    /// Rows that are being read while those before them are held against the ledger.
-    ahead: Option<JoinHandle<(Box<Manifest>, Chunk)>>,
-    preparer: Arc<Preparer>,
+    ahead: Ahead,
     plan: Plan,
     ids: Clashes,
     contents: Clashes,
@@ -140,32 +136,15 @@ impl Survey {
             parsed => parsed?,
         };
         plan.columns.clone_from(&columns);
-        let preparer = Arc::new(Preparer::new(&ask.manifest, ask.name.clone(), template, columns));
+        let preparer = Preparer::new(&ask.manifest, ask.name.clone(), template, columns);
         let (ids, contents, outputs) = (Clashes::default(), Clashes::default(), Clashes::default());
-        let kinds = Kinds::default();
-        let mut survey = Self { ask, ahead: None, preparer, plan, ids, contents, outputs, kinds };
-        if let Some(manifest) = manifest {
-            survey.read_ahead(manifest);
-        }
-        Ok(survey)
-    }
-
-    /// Has the next rows read.
-    fn read_ahead(&mut self, mut manifest: Box<Manifest>) {
-        let preparer = Arc::clone(&self.preparer);
-        self.ahead = Some(tokio::task::spawn_blocking(move || {
-            let chunk = preparer.chunk(&mut manifest, CHUNK);
-            (manifest, chunk)
-        }));
+        let ahead = Ahead::begin(manifest, preparer);
+        Ok(Self { ask, ahead, plan, ids, contents, outputs, kinds: Kinds::default() })
     }
 
     /// What would be done with the next rows; `None` at the end. Rows that stay as they are need no step.
     pub async fn next(&mut self) -> Result<Option<Vec<Step>>, SurveyError> {
-        let Some(ahead) = self.ahead.take() else { return Ok(None) };
-        let (manifest, chunk) = ahead.await.map_err(|_| SurveyError::Broken)?;
-        if !chunk.ended {
-            self.read_ahead(manifest);
-        }
+        let Some(chunk) = self.ahead.next().await? else { return Ok(None) };
         self.plan.note(chunk.problems);
         self.steps(chunk.candidates).await.map(Some)
     }

@@ -25,12 +25,34 @@ pub(super) struct Candidate {
     pub(super) name: [u8; 16],
 }
 
+/// Some rows as they stand in the manifest.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    rows: Vec<Row>,
+    problems: Vec<Problem>,
+}
+
+impl Read {
+    /// Reads the next rows, at most `most`; `None` at the end. Blocks.
+    pub(super) fn next(manifest: &mut Manifest, most: usize) -> Option<Self> {
+        let mut read = Self { rows: Vec::with_capacity(most), problems: Vec::new() };
+        while read.rows.len() < most {
+            match manifest.next_record() {
+                Some(Record::Row(row)) => read.rows.push(*row),
+                Some(Record::Bad(problems)) => read.problems.extend(problems),
+                None if read.rows.is_empty() && read.problems.is_empty() => return None,
+                None => break,
+            }
+        }
+        Some(read)
+    }
+}
+
 /// Some rows, prepared.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
     pub(super) candidates: Vec<Candidate>,
     pub(super) problems: Vec<Problem>,
-    pub(super) ended: bool,
 }
 
 /// Prepares rows of one manifest.
@@ -54,22 +76,11 @@ impl Preparer {
         Self { folder, batch, template, columns, keys, inspector: Inspector::new() }
     }
 
-    /// Reads and prepares the next rows, at most `most`. Blocks.
-    pub(super) fn chunk(&self, manifest: &mut Manifest, most: usize) -> Chunk {
-        let mut chunk = Chunk::default();
-        let mut rows = Vec::with_capacity(most);
-        while rows.len() < most {
-            match manifest.next_record() {
-                Some(Record::Row(row)) => rows.push(*row),
-                Some(Record::Bad(problems)) => chunk.problems.extend(problems),
-                None => {
-                    chunk.ended = true;
-                    break;
-                }
-            }
-        }
-        self.look_at_images(&rows);
-        for row in rows {
+    /// Prepares rows that were read. Blocks.
+    pub(super) fn chunk(&self, read: Read) -> Chunk {
+        let mut chunk = Chunk { candidates: Vec::with_capacity(read.rows.len()), problems: read.problems };
+        self.look_at_images(&read.rows);
+        for row in read.rows {
             match self.candidate(row) {
                 Ok(candidate) => chunk.candidates.push(candidate),
                 Err(problems) => chunk.problems.extend(problems),

@@ -1,6 +1,7 @@
 //! Surveys of whole manifests against a ledger.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 

@@ -3,7 +3,11 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::FuturesOrdered;
 
 use crate::config::Settings;
 use crate::domain::{BatchId, BatchName, FailureCause, Job, JobEvent, JobId, RowKey, StateCode, Tally};
@@ -16,7 +20,9 @@ use super::super::wiring::{self, Opened};
 use super::check;
 
 /// New jobs that are admitted at once.
-const AT_ONCE: usize = 10_000;
+const AT_ONCE: usize = 2000;
+/// Admissions that are under way while the next rows are read, so that the ledger never waits for them.
+const ADMISSIONS: usize = 2;
 /// Jobs that are looked through at a time.
 const PAGE: usize = 1000;
 
@@ -115,18 +121,34 @@ pub(super) async fn admit(
 
 /// Does what a survey says. While some rows are admitted, the next ones are read.
 async fn take_in(opened: &Opened, survey: &mut Survey, batch: BatchId, changed: Again) -> Result<(), Failure> {
-    let mut added = Vec::new();
+    let mut admitting = FuturesOrdered::new();
     loop {
-        let admitting =
-            async { if added.is_empty() { Ok(0) } else { opened.store.admit(batch, added, opened.clock.now()).await } };
-        let (steps, admitted) = futures::future::join(several(survey), admitting).await;
-        admitted?;
-        let steps = steps?;
+        let steps = {
+            let mut reading = pin!(several(survey));
+            loop {
+                tokio::select! {
+                    steps = &mut reading => break steps?,
+                    Some(admitted) = admitting.next() => drop::<u64>(admitted?),
+                }
+            }
+        };
         if steps.is_empty() {
-            return Ok(());
+            break;
         }
-        added = take(opened, steps, changed).await?;
+        let added = take(opened, steps, changed).await?;
+        while admitting.len() >= ADMISSIONS
+            && let Some(admitted) = admitting.next().await
+        {
+            admitted?;
+        }
+        if !added.is_empty() {
+            admitting.push_back(opened.store.admit(batch, added, opened.clock.now()));
+        }
     }
+    while let Some(admitted) = admitting.next().await {
+        admitted?;
+    }
+    Ok(())
 }
 
 /// What is to be done with the next rows, of as many as are admitted at once; nothing at the end.

@@ -63,11 +63,20 @@ fn one_known(row: &rusqlite::Row<'_>) -> rusqlite::Result<Known> {
     })
 }
 
+/// Whether there is no job at all, of which much need not be asked.
+fn is_empty(engine: &Engine) -> Result<bool, StoreError> {
+    let mut statement = engine.conn.prepare_cached(sql::HAS_ANY).map_err(failed)?;
+    statement.query_row([], |row| row.get(0)).map(|any: bool| !any).map_err(failed)
+}
+
 pub(super) fn output_owners(
     engine: &mut Engine,
     out: &Path,
     asks: &[(Option<BatchId>, RowKey, OutputKey)],
 ) -> Result<Vec<Option<OutputOwner>>, StoreError> {
+    if is_empty(engine)? {
+        return Ok(vec![None; asks.len()]);
+    }
     let out = out.to_string_lossy();
     let mut statement = engine.conn.prepare_cached(sql::OUTPUT_OWNERS).map_err(failed)?;
     let mut owners = Vec::with_capacity(asks.len());
@@ -89,6 +98,9 @@ pub(super) fn output_owners(
 }
 
 pub(super) fn paid_elsewhere(engine: &mut Engine, contents: &[Digest]) -> Result<Vec<Option<BatchName>>, StoreError> {
+    if is_empty(engine)? {
+        return Ok(vec![None; contents.len()]);
+    }
     let mut statement = engine.conn.prepare_cached(sql::PAID_ELSEWHERE).map_err(failed)?;
     let mut paid = Vec::with_capacity(contents.len());
     for content in contents {

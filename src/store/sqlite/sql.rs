@@ -55,11 +55,24 @@ pub(super) const ADMIT: &str = "
         content_hash, wanted_account, sender, scene)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11, ?12, ?12, ?13)
     ON CONFLICT (batch, key) DO NOTHING";
-/// The same where there is nothing that could be in conflict.
-pub(super) const ADMIT_NEW: &str = "
-    INSERT INTO jobs (batch, key, label, content, effect, output, columns, state, detail, due_at, output_hash,
-        content_hash, wanted_account, sender, scene)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11, ?12, ?12, ?13)";
+/// Rows that are admitted by one statement, where there is nothing that they could be in conflict with.
+pub(super) const ROWS_AT_ONCE: usize = 32;
+/// What one of them brings, after batch, detail and instant, which they share.
+pub(super) const OF_A_ROW: usize = 10;
+pub(super) static ADMIT_MANY: LazyLock<String> = LazyLock::new(|| admit_new(ROWS_AT_ONCE));
+pub(super) static ADMIT_NEW: LazyLock<String> = LazyLock::new(|| admit_new(1));
+
+fn admit_new(rows: usize) -> String {
+    let row = |number: usize| {
+        let own: Vec<String> = (0..OF_A_ROW).map(|at| format!("?{}", 4 + number * OF_A_ROW + at)).collect();
+        let sender = &own[OF_A_ROW - 2];
+        format!("(?1, ?2, ?3, 1, {sender}, {})", own.join(", "))
+    };
+    let rows: Vec<String> = (0..rows).map(row).collect();
+    let into = "INSERT INTO jobs (batch, detail, due_at, state, sender, key, label, content, effect, output, columns,
+        output_hash, content_hash, wanted_account, scene)";
+    format!("{into} VALUES {}", rows.join(", "))
+}
 pub(super) const COUNT: &str = "
     INSERT INTO groups (batch, scene, sender, state, jobs, submissions) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
     ON CONFLICT DO UPDATE SET jobs = jobs + excluded.jobs, submissions = submissions + excluded.submissions";
@@ -67,12 +80,15 @@ pub(super) const SPEND: &str = "
     INSERT INTO spending (batch, account, currency, micros, requests) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT DO UPDATE SET micros = micros + excluded.micros, requests = requests + excluded.requests";
 pub(super) const ROWS: &str = "SELECT ifnull(sum(jobs), 0) FROM groups";
+pub(super) const HAS_ANY: &str = "SELECT EXISTS (SELECT 1 FROM jobs)";
 pub(super) const HAS_ROWS: &str = "SELECT EXISTS (SELECT 1 FROM jobs WHERE batch = ?1)";
 /// Not within a transaction.
-pub(super) const SORT_ON_DISK: &str = "PRAGMA temp_store = FILE";
-pub(super) const SORT_IN_MEMORY: &str = "PRAGMA temp_store = MEMORY; PRAGMA shrink_memory;";
+pub(super) const SORT_ON_DISK: &str = "PRAGMA temp_store = FILE; PRAGMA threads = 2;";
+pub(super) const SORT_IN_MEMORY: &str =
+    "PRAGMA temp_store = MEMORY; PRAGMA threads = 0; PRAGMA cache_size = -16000; PRAGMA shrink_memory;";
 pub(super) const DROP_LOOK_UPS: &str = "DROP INDEX jobs_output; DROP INDEX jobs_content;";
-pub(super) const DROP_KEYS: &str = "DROP INDEX jobs_key";
+/// Nothing is looked for while rows are added, and less is sorted at a time.
+pub(super) const DROP_KEYS: &str = "DROP INDEX jobs_key; PRAGMA cache_size = -4000;";
 /// Word for word as the migrations have them.
 pub(super) const LOOK_UPS: &str = "
     CREATE INDEX IF NOT EXISTS jobs_output ON jobs (output_hash);

@@ -165,6 +165,32 @@ async fn many_rows_are_there_together_and_the_ledger_is_the_same_afterwards() {
 }
 
 #[tokio::test]
+async fn a_row_among_many_is_kept_as_one_that_is_admitted_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut kept = Vec::new();
+    for (name, expected) in [("alone.db", 3), ("many.db", 1_000_000)] {
+        let store = SqliteStore::open(&folder.path().join(name), contract::at(0)).unwrap();
+        let batch = contract::filled(&store, "m", 0).await;
+        let mut given = rows(0..70);
+        for (row, number) in given.iter_mut().zip(0..) {
+            row.columns = format!("{{\"guest\":\"number {number}\"}}");
+            row.effect.scene = ["squish", "hug"][number % 2].into();
+            row.account = (number % 3 == 0).then(contract::account);
+        }
+        store.expect_rows(batch.id, expected).await.unwrap();
+        assert_eq!(store.admit(batch.id, given, contract::at(1)).await.unwrap(), 70);
+        store.all_admitted().await.unwrap();
+        let mut jobs = Vec::new();
+        for id in 1..=71 {
+            jobs.push(store.job(JobId(id)).await.unwrap());
+        }
+        assert_eq!(jobs.iter().flatten().count(), 70);
+        kept.push((jobs, store.groups(None).await.unwrap()));
+    }
+    assert_eq!(kept[0], kept[1]);
+}
+
+#[tokio::test]
 async fn whatever_else_is_asked_while_many_rows_are_admitted_commits_them_first() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("nightreel.db");

@@ -73,10 +73,12 @@ impl Expectation {
         self.sorted.insert(at, took);
     }
 
-    /// After this long, a task that exists has ended, as far as we know: half as long again as the longest seen.
+    /// After this long, a task that exists has ended, as far as we know: half as long again as the longest seen, and no less than
+    /// is usual while few were.
     #[must_use]
     pub fn surely_ended_after(&self) -> Duration {
-        self.sorted.last().map_or(UNKNOWN, |longest| longest.mul_f64(1.5))
+        let seen = self.sorted.last().map_or(UNKNOWN, |longest| longest.mul_f64(1.5));
+        if self.is_learned() { seen } else { seen.max(UNKNOWN) }
     }
 
     /// Within this long nine of ten tasks ended, of those seen; `guess` while none was, and at least that while they are few.
@@ -203,6 +205,17 @@ mod tests {
         };
         assert_eq!((within(vec![]), within(vec![100, 100]), within(vec![400])), (320, 320, 400));
         assert_eq!((within(vec![100, 100, 100, 200]), within((1..=101).collect())), (200, 91));
+    }
+
+    #[test]
+    fn a_few_quick_tasks_make_no_slow_one_end() {
+        let after = |tasks: Vec<u64>| {
+            Expectation::from_recent(tasks.into_iter().map(Duration::from_secs).collect())
+                .surely_ended_after()
+                .as_secs()
+        };
+        assert_eq!((after(vec![]), after(vec![5, 6]), after(vec![400])), (360, 360, 600));
+        assert_eq!(after(vec![10, 20, 40, 30]), 60);
     }
 
     #[test]

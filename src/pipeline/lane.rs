@@ -1,6 +1,6 @@
 //! One account at work in a run: its remote, its limits, and what was learned of it.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use tokio::sync::{Notify, watch};
 
 use crate::catalogue::PriceTable;
-use crate::domain::{AccountName, TaskId};
+use crate::domain::{AccountName, JobId, TaskId};
 use crate::gateway::{Gateway, Pause};
 use crate::pace::{Expectation, Shift};
 use crate::sink::Lender;
@@ -88,6 +88,8 @@ pub(super) struct Lane {
     together: bool,
     /// The tasks that wait at the remote, where slots are filled by probes.
     running: Mutex<Vec<Running>>,
+    /// Rows that are held, and whose tasks may be running all the same: they keep their slots. With when they were sent.
+    kept: Mutex<HashMap<JobId, Timestamp>>,
     /// The tasks that rows wait for.
     taken: Mutex<HashSet<TaskId>>,
     /// Tasks that callbacks named.
@@ -112,6 +114,7 @@ impl Lane {
             probing: AtomicBool::new(false),
             together,
             running: Mutex::default(),
+            kept: Mutex::default(),
             taken: Mutex::default(),
             calls: Mutex::default(),
             meter: Meter::default(),
@@ -182,6 +185,43 @@ impl Lane {
         self.slots.reckon();
     }
 
+    /// When the task of a row that was sent at `started_at`, and of which nothing more can be learned, will surely have ended.
+    pub(super) fn surely_ended_at(&self, started_at: Timestamp) -> Timestamp {
+        whole(started_at.checked_add(self.expectation().surely_ended_after()).unwrap_or(Timestamp::MAX))
+    }
+
+    /// A row that was sent at `started_at` is held: its slot is kept until its task would surely have ended.
+    pub(super) fn keep_slot(&self, job: JobId, started_at: Timestamp) {
+        if self.kept().insert(job, started_at).is_none() {
+            self.slots.occupy(1);
+        }
+    }
+
+    /// The row is not held any more; whether its slot was kept until now.
+    pub(super) fn lets_go(&self, job: JobId) -> bool {
+        self.kept().remove(&job).is_some()
+    }
+
+    /// Gives back the slots of held rows whose tasks would surely have ended, and says when the next one would.
+    pub(super) fn give_back_kept(&self, now: Timestamp) -> Option<Timestamp> {
+        let mut kept = self.kept();
+        let mut next_at: Option<Timestamp> = None;
+        kept.retain(|_, started_at| {
+            let ended_at = self.surely_ended_at(*started_at);
+            if ended_at <= now {
+                self.slots.give_back();
+                return false;
+            }
+            next_at = Some(next_at.map_or(ended_at, |next_at| next_at.min(ended_at)));
+            true
+        });
+        next_at
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<JobId, Timestamp>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A row waits for a task from now on; whether none did so far.
     pub(super) fn takes(&self, task: &TaskId) -> bool {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(task.clone())
@@ -242,4 +282,11 @@ impl Lane {
     pub(super) fn is_paused(&self) -> bool {
         self.pause.borrow().is_some()
     }
+}
+
+/// The next whole millisecond. The ledger knows no smaller ones: a row that is due within one is given out at its beginning,
+/// and would be put off to the same instant again and again until that has come.
+pub(super) fn whole(at: Timestamp) -> Timestamp {
+    let begun = i64::from(at.subsec_nanosecond() % 1_000_000 != 0);
+    Timestamp::from_millisecond(at.as_millisecond() + begun).unwrap_or(at)
 }

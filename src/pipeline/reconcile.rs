@@ -16,7 +16,7 @@ use crate::gateway::{Asked, Listed, Observed};
 use crate::ledger::RecordError;
 use crate::pace::Backoff;
 
-use super::lane::Lane;
+use super::lane::{Lane, whole};
 use super::run::recover;
 use super::shared::{Shared, UNREACHABLE, joined};
 use super::{InDoubt, Notice};
@@ -36,7 +36,7 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<(), RecordE
     let lane = &shared.lanes[place];
     let mut looks: JoinSet<Result<(), RecordError>> = JoinSet::new();
     loop {
-        let mut next_at = shared.look_by(Timestamp::MAX);
+        let mut next_at = shared.look_by(next_kept(&shared, lane));
         if shared.fleet().is_some() {
             // What others left when they were given up.
             recover(&shared, lane).await?;
@@ -45,7 +45,7 @@ pub(super) async fn run(shared: Arc<Shared>, place: usize) -> Result<(), RecordE
             let store = shared.parts.ledger.store();
             let free = AT_ONCE - looks.len();
             let due = store.take_due(StateCode::InDoubt, lane.name().clone(), shared.now(), free).await?;
-            next_at = shared.look_by(due.next_at.unwrap_or(Timestamp::MAX));
+            next_at = next_at.min(due.next_at.unwrap_or(Timestamp::MAX));
             for job in due.jobs {
                 looks.spawn(look(Arc::clone(&shared), place, job));
             }
@@ -96,15 +96,20 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
             shared.record_own(&job, event).await.map(drop)
         }
         Look::CannotAsk => {
-            // Its slot may be in use until a task would surely have ended: only then is it given to a person.
-            let ended_after = lane.expectation().surely_ended_after();
-            let ends_at = whole(attempt.started_at.checked_add(ended_after).unwrap_or(Timestamp::MAX)).max(quiet_until);
-            let event = if shared.now() < ends_at {
-                let due_at = ends_at.min(shared.after(shared.settings.settle_after.max(LOOKS.first)));
-                JobEvent::LookPutOff { due_at }
+            // Its slot may be in use until a task would surely have ended. A row that is to be sent again waits until then; a
+            // person is given theirs at once, and the slot alone is kept. Others would not know of that.
+            let event = unsettled(lane, attempt);
+            let ends_at = lane.surely_ended_at(attempt.started_at).max(quiet_until);
+            let keeps = event == JobEvent::HeldForPerson && shared.fleet().is_none();
+            let until = if keeps { quiet_until } else { ends_at };
+            let event = if shared.now() < until {
+                JobEvent::LookPutOff { due_at: until.min(shared.after(look_again(&shared))) }
             } else {
-                unsettled(lane, attempt)
+                event
             };
+            if event == JobEvent::HeldForPerson && shared.now() < ends_at {
+                lane.keep_slot(job.id, attempt.started_at);
+            }
             shared.record_own(&job, event).await.map(drop)
         }
         Look::Unclear { .. }
@@ -119,11 +124,46 @@ async fn look(shared: Arc<Shared>, place: usize, job: Job) -> Result<(), RecordE
     }
 }
 
-/// The next whole millisecond. The ledger knows no smaller ones: a row that is due within one is given out at its beginning,
-/// and would be put off to the same instant again and again until that has come.
-fn whole(at: Timestamp) -> Timestamp {
-    let begun = i64::from(at.subsec_nanosecond() % 1_000_000 != 0);
-    Timestamp::from_millisecond(at.as_millisecond() + begun).unwrap_or(at)
+/// How soon what depends on how long tasks take is thought over again: more of them may have ended.
+fn look_again(shared: &Shared) -> Duration {
+    shared.settings.settle_after.max(LOOKS.first)
+}
+
+/// Gives back the slots of held rows whose tasks would surely have ended; when to do so next.
+fn next_kept(shared: &Shared, lane: &Lane) -> Timestamp {
+    match lane.give_back_kept(shared.now()) {
+        Some(ends_at) => ends_at.min(shared.after(look_again(shared))),
+        None => Timestamp::MAX,
+    }
+}
+
+/// At the start of a run: rows that an earlier one gave to a person a moment ago may be using their slots still.
+pub(super) async fn keep_slots(shared: &Shared, lane: &Lane) -> Result<(), RecordError> {
+    const AT_ONCE: usize = 256;
+    let can = lane.gateway().capabilities();
+    if can.find || shared.fleet().is_some() {
+        return Ok(());
+    }
+    let store = shared.parts.ledger.store();
+    let mut looked_at = Vec::new();
+    loop {
+        let held = store.take_due(StateCode::Held, lane.name().clone(), shared.now(), AT_ONCE).await?.jobs;
+        if held.is_empty() {
+            break;
+        }
+        for job in held {
+            if let Some(attempt) = &job.attempt
+                && shared.now() < lane.surely_ended_at(attempt.started_at)
+            {
+                lane.keep_slot(job.id, attempt.started_at);
+            }
+            looked_at.push(job.id);
+        }
+    }
+    for job in looked_at {
+        store.release(job);
+    }
+    Ok(())
 }
 
 /// Whose account is asked about a row in doubt.

@@ -91,6 +91,7 @@ impl Pipeline {
         for lane in &shared.lanes {
             recover(&shared, lane).await?;
             revive(&shared, lane).await?;
+            reconcile::keep_slots(&shared, lane).await?;
         }
         let control = Control { gate: gate_sender, submitting, stop, notices, shared: Arc::downgrade(&shared) };
         Ok((Self { shared, accounts, looked: gate }, control))

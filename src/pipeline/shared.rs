@@ -77,8 +77,19 @@ impl Shared {
         match (job.state.code().runs(), next.state.code().runs()) {
             (true, false) if matches!(job.state, State::Waiting { .. }) => lane.inspect(|lane| lane.slots.saw_end()),
             (true, false) => lane.inspect(|lane| lane.slots.give_back()),
-            // A submission took its slot before its intent; whatever else comes to run takes one here.
-            (false, true) if next.state != State::Submitting => lane.inspect(|lane| lane.slots.occupy(1)),
+            // A submission took its slot before its intent; whatever else comes to run takes one here, or goes on in the one
+            // that was kept for it.
+            (false, true) if next.state != State::Submitting => lane.inspect(|lane| {
+                if !lane.lets_go(next.id) {
+                    lane.slots.occupy(1);
+                }
+            }),
+            // A person said that there is no task.
+            (false, false) if matches!(next.state, State::Planned { .. }) => lane.inspect(|lane| {
+                if lane.lets_go(next.id) {
+                    lane.slots.give_back();
+                }
+            }),
             (false, _) | (true, true) => lane,
         };
         let alarm = self.guard.learn(job, &next, self.now());

@@ -447,15 +447,19 @@ impl Simulation {
                     let again = twice && control.resolve(&job, Verdict::NotMade).await.is_ok();
                     settled.map(|_| again)
                 };
-                tokio::select! {
+                let settled = tokio::select! {
                     biased;
-                    settled = both => settled.map_err(|_| ()),
-                    () = watched.fell() => {
-                        // Perhaps by this very commit.
-                        self.wish(&job.label);
-                        return Ok(());
-                    }
-                }
+                    settled = both => Some(settled.map_err(|_| ())),
+                    () = watched.fell() => None,
+                };
+                drop((control, watched));
+                let Some(settled) = settled else {
+                    // Perhaps by this very commit.
+                    self.wish(&job.label);
+                    self.die().await;
+                    return Ok(());
+                };
+                settled
             } else {
                 let recorded = self.record(&job, JobEvent::Resolved { verdict: verdict.clone() }).await?;
                 if twice && recorded && self.process.is_some() {

@@ -157,10 +157,11 @@ impl Remote {
             time.sleep(after).await;
             let running = world.running();
             let made = world.create(reference.as_str(), &scene, &image);
-            let counts = |running: &&Option<String>| running.as_ref().is_none_or(|known| !witness.is_let_go(known));
+            let is_let_go = |reference: &str| witness.is_let_go(reference, time.now());
+            let counts = |running: &&Option<String>| running.as_ref().is_none_or(|known| !is_let_go(known));
             let counted = running.iter().filter(counts).count();
             // One that comes after its quiet period has no slot any more.
-            let in_time = !witness.is_let_go(reference.as_str());
+            let in_time = !is_let_go(reference.as_str());
             if in_time && matches!(made, Made::Task(_)) && counted >= witness.rules.in_flight {
                 witness.wrong(format!("{} tasks of {account} ran when {reference} came", counted + 1));
             }

@@ -8,6 +8,10 @@ use super::*;
 use crate::domain::ClientRef;
 use crate::store::Change;
 
+/// While fewer tasks than this were seen to end, one of which nothing is known takes as long as is usual for any.
+const FEW: usize = 4;
+const USUAL: Duration = Duration::from_secs(360);
+
 /// What holds for all accounts of a case.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
@@ -30,8 +34,13 @@ struct Seen {
     open: BTreeMap<String, Open>,
     /// Rows that were sent again by the user's own choice.
     risked: HashSet<ClientRef>,
-    /// Attempts that the run does not count as running any more: a person has them, or they were given up.
+    /// Attempts that the run does not count as running any more: a person settled them, or they were given up.
     let_go: HashSet<ClientRef>,
+    /// Attempts that a person has and of which nothing can be learned, with when they were sent: they count until their tasks
+    /// would surely have ended.
+    held: BTreeMap<ClientRef, Timestamp>,
+    /// How long the tasks took that were seen to end.
+    took: Vec<Duration>,
     /// When each account last sent.
     left_at: BTreeMap<AccountName, Timestamp>,
     /// When somebody last set the clock.
@@ -152,9 +161,16 @@ impl Witness {
         }
     }
 
-    /// Whether the run has let go of an attempt, so that it may run beside the slots.
-    pub(super) fn is_let_go(&self, reference: &str) -> bool {
-        ClientRef::new(reference).is_ok_and(|reference| self.seen().let_go.contains(&reference))
+    /// Whether the run has let go of an attempt by `now`, so that it may run beside the slots.
+    pub(super) fn is_let_go(&self, reference: &str, now: Timestamp) -> bool {
+        let seen = self.seen();
+        let Ok(reference) = ClientRef::new(reference) else { return false };
+        let Some(sent_at) = seen.held.get(&reference) else { return seen.let_go.contains(&reference) };
+        let slowest = seen.took.iter().max().copied().unwrap_or_default().mul_f64(1.5);
+        let surely = if seen.took.len() < FEW { slowest.max(USUAL) } else { slowest };
+        // Its request left a moment after its intent.
+        let ended_at = sent_at.checked_add(surely).unwrap();
+        now >= ended_at || seen.set_at.is_some_and(|at| at >= *sent_at)
     }
 
     /// Something was written down, durably.
@@ -182,9 +198,17 @@ impl Witness {
             },
             E::Resolved { .. } => {
                 seen.open.remove(row);
+                if let Some(reference) = &reference {
+                    seen.held.remove(reference);
+                }
                 seen.let_go.extend(reference);
             }
+            E::HeldForPerson if !self.rules.able.find => {
+                let attempt = change.job.attempt.as_ref();
+                seen.held.extend(attempt.map(|attempt| (attempt.client_ref.clone(), attempt.started_at)));
+            }
             E::HeldForPerson | E::GaveUp { .. } | E::ResendAllowed { .. } => seen.let_go.extend(reference),
+            E::Succeeded { took_ms: Some(took_ms), .. } => seen.took.push(Duration::from_millis(*took_ms)),
             E::SubmitStarted { .. } => {
                 if let Some(reference) = reference {
                     seen.let_go.remove(&reference);

@@ -155,7 +155,8 @@ impl Judge<'_> {
             let made = all.get(&job.label).map_or(&[][..], Vec::as_slice);
             let wished = self.wished.get(&job.label).copied().unwrap_or(0) as usize;
             let risked = job.attempt.as_ref().map_or(0, |attempt| attempt.risks) as usize;
-            let risked = if self.witness.rules.in_doubt == InDoubt::Resend { risked.max(wished) } else { 0 };
+            // Each attempt may have been risked once, those before the last one too.
+            let risked = if self.witness.rules.in_doubt == InDoubt::Resend { risked + wished } else { 0 };
             must!(
                 made.len() <= 1 + wished + risked,
                 "{} was paid {} times, and wished for {}: {job:?}",

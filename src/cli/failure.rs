@@ -36,6 +36,15 @@ impl Failure {
         Self { exit, error: error.into(), hints: Vec::new(), details: None }
     }
 
+    /// A part of the run panicked, and said so itself: its words are for whoever mends it, and not for a summary.
+    pub(crate) fn broken() -> Self {
+        Self::new(
+            Exit::Internal,
+            "the run broke down: that is a fault of nightreel's, and what went wrong is said above",
+        )
+        .hint("run the same command again: it goes on, what was on its way is asked for, and nothing is paid twice")
+    }
+
     /// With what to do about it.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());

@@ -16,7 +16,7 @@ use super::setting::{Key, Scope};
 const PREFIX: &str = "NIGHTREEL_";
 /// Variables that are no settings, besides the secrets themselves: the file's path, what is for tests, and what a
 /// command of `[notify]` is shown.
-const OTHER_VARIABLES: [&str; 10] = [
+const OTHER_VARIABLES: [&str; 11] = [
     "NIGHTREEL_CONFIG",
     "NIGHTREEL_SIMULATOR_KEY",
     "NIGHTREEL_SIMULATOR_ACCESS_KEY",
@@ -24,6 +24,7 @@ const OTHER_VARIABLES: [&str; 10] = [
     "NIGHTREEL_SIMULATOR_ACCOUNT_TOKEN",
     "NIGHTREEL_SIMULATOR_WEBHOOK_SECRET",
     "NIGHTREEL_KILL_AFTER_EVENT",
+    "NIGHTREEL_PANIC_AT_REQUEST",
     "NIGHTREEL_EVENT",
     "NIGHTREEL_SUMMARY",
     "NIGHTREEL_EXIT_CODE",

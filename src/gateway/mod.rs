@@ -4,6 +4,7 @@
 //! else looks at a status code. A gateway never retries (but for a request that was refused for its short-lived token
 //! alone), never waits and never decides: it says what happened.
 
+mod breakdown;
 #[cfg(test)]
 pub mod contract;
 pub mod fal;

@@ -143,7 +143,7 @@ async fn driven(
         Err(failure) => (Decision { gate: Gate::OneLook, changed: 0 }, Some(failure)),
     };
     control.open(decision.gate);
-    let mut outcome = running.await.map_err(|broken| Failure::new(Exit::Internal, broken))??;
+    let mut outcome = running.await.map_err(|_| Failure::broken())??;
     if let Some(server) = server {
         server.shutdown().await;
     }

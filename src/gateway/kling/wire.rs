@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::auth::Authorization;
 use super::classify::{self, Answer};
 use super::shape::Shape;
+use crate::gateway::breakdown::Breakdown;
 use crate::gateway::http::{self, Broken, Clients};
 use crate::gateway::words::Wording;
 use crate::pace::Clock;
@@ -70,8 +71,9 @@ impl Wire {
         };
         let (client, request) = request.build_split();
         let request = request.map_err(Broken::of)?;
-        let asked = asked(&request);
+        let (asked, breakdown) = (asked(&request), Breakdown::of(&request));
         let response = client.execute(request).await.map_err(Broken::of)?;
+        breakdown.may_happen();
         let now = self.clock.now();
         let heard = heard(response.status().as_u16(), response.headers(), now);
         let body = http::read_limited(response, limit).await?;

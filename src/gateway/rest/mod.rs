@@ -17,6 +17,7 @@ use reqwest::{RequestBuilder, Url};
 use secrecy::SecretString;
 use serde_json::Value;
 
+use super::breakdown::Breakdown;
 use super::http::{self, Broken, Clients};
 use super::json;
 use super::spec::BuildError;
@@ -204,7 +205,11 @@ impl Line {
             Some(value) => request.header(AUTHORIZATION, value.clone()),
             None => request,
         };
-        let response = request.send().await.map_err(Broken::of)?;
+        let (client, request) = request.build_split();
+        let request = request.map_err(Broken::of)?;
+        let breakdown = Breakdown::of(&request);
+        let response = client.execute(request).await.map_err(Broken::of)?;
+        breakdown.may_happen();
         let (status, now) = (response.status().as_u16(), self.clock.now());
         let headers = response.headers().clone();
         let location = self.header(&headers, LOCATION.as_str());

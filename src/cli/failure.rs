@@ -121,7 +121,7 @@ impl From<OpenError> for Failure {
                 Self::new(Exit::Usage, error).hint("any `nightreel run` or `nightreel collect` brings it up to date")
             }
             OpenError::NotALedger { .. } => Self::new(Exit::Usage, error).hint("name the ledger with --state PATH"),
-            OpenError::NetworkFilesystem { .. } => {
+            OpenError::NetworkFilesystem { .. } | OpenError::NoLocks { .. } => {
                 Self::new(Exit::Usage, error).hint("name a place on a local disk with --state PATH")
             }
             OpenError::Unusable { .. } => {

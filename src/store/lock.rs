@@ -52,9 +52,7 @@ impl RunLock {
                 let (pid, since) = holder(&mut file);
                 return Err(LockError::Held { pid, since });
             }
-            Err(TryLockError::Error(source)) if source.kind() == std::io::ErrorKind::Unsupported => {
-                return Err(LockError::Unsupported);
-            }
+            Err(TryLockError::Error(source)) if keeps_none(&source) => return Err(LockError::Unsupported),
             Err(TryLockError::Error(source)) => return Err(LockError::Unusable(path, source)),
         }
         let holder = format!("{} {now}\n", std::process::id());
@@ -65,6 +63,13 @@ impl RunLock {
         written.map_err(unusable)?;
         Ok(Self { _file: file })
     }
+}
+
+/// Whether a lock was refused because none can be had: by a file system that knows none, or a share whose server answers
+/// nobody who asks for one.
+fn keeps_none(source: &std::io::Error) -> bool {
+    let no_locks = rustix::io::Errno::NOLCK.raw_os_error();
+    source.kind() == std::io::ErrorKind::Unsupported || source.raw_os_error() == Some(no_locks)
 }
 
 /// The file that is locked.
@@ -104,4 +109,37 @@ fn holder(file: &mut File) -> (Option<u32>, Option<Timestamp>) {
     let pid = words.next().and_then(|word| word.parse().ok());
     let since = words.next().and_then(|word| word.parse().ok());
     (pid, since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = folder.path().join("nightreel.db");
+        std::fs::write(&ledger, "").unwrap();
+        (folder, ledger.canonicalize().unwrap())
+    }
+
+    #[test]
+    fn a_lock_is_told_of_while_it_is_held_and_others_locks_are_not_taken_for_it() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let ((_one, mine), (_two, others)) = (ledger(), ledger());
+        let lock = RunLock::take(&mine, now).unwrap();
+        drop(RunLock::take(&others, now).unwrap());
+        let expected = Holder { pid: Some(std::process::id()), since: Some(now) };
+        assert_eq!((held(&mine), held(&others)), (Some(expected), None));
+        let again = RunLock::take(&mine, now);
+        assert!(matches!(again, Err(LockError::Held { pid, since: Some(_) }) if pid == expected.pid), "{again:?}");
+        drop(lock);
+        assert_eq!(held(&mine), None);
+    }
+
+    #[test]
+    fn a_file_system_without_locks_is_told_from_other_trouble() {
+        let refused = |error: rustix::io::Errno| keeps_none(&std::io::Error::from_raw_os_error(error.raw_os_error()));
+        assert!(refused(rustix::io::Errno::NOLCK) && refused(rustix::io::Errno::OPNOTSUPP));
+        assert!(!refused(rustix::io::Errno::IO) && !refused(rustix::io::Errno::ACCESS));
+    }
 }

@@ -250,6 +250,34 @@ fn a_ledger_that_is_deleted_under_its_run_stops_it_and_is_put_back() {
     }
 }
 
+/// The command on a file system that answers some calls so, as `strace` plays it.
+fn refused_calls(world: &World, inject: &str, args: &[&str]) -> Ran {
+    let command = world.command(args);
+    let mut strace = Command::new("strace");
+    let call = inject.split(':').next().unwrap();
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &format!("inject={inject}")]);
+    strace.arg(command.get_program()).args(command.get_args());
+    strace.current_dir(&world.folder).env_clear().envs(world.secrets());
+    Ran::from(strace.output().unwrap_or_else(|error| panic!("strace is needed: apt-get install -y strace: {error}")))
+}
+
+#[test]
+fn where_no_locks_are_kept_a_run_is_refused_with_what_to_do_and_sends_nothing() {
+    let world = World::new(&[]);
+    let manifest = world.manifest("m.csv", 2);
+    let args = world.kling(&[manifest.to_str().unwrap()]);
+    // A share whose server answers nobody who asks for a lock; a file system that knows none.
+    for error in ["ENOLCK", "EOPNOTSUPP"] {
+        let ran = refused_calls(&world, &format!("flock:error={error}"), &args).exits(2);
+        assert!(ran.err.contains("keeps none: a network share?"), "{error}: {}", ran.err);
+        assert!(ran.err.contains("a local disk with --state PATH"), "{error}: {}", ran.err);
+        assert_eq!(world.tasks().len(), 0, "{error}");
+    }
+    // Where locks are kept again, it goes on.
+    world.nightreel(&args).exits(0);
+    world.paid_once(2);
+}
+
 #[test]
 fn a_run_that_is_stopped_for_long_keeps_its_ledger_and_goes_on() {
     let world = World::new(&["--task-time", "200ms..300ms"]);

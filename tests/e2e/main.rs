@@ -29,6 +29,7 @@ mod rescue;
 mod scan;
 mod scenes;
 mod schedule;
+mod share;
 mod signals;
 mod soak;
 mod support;

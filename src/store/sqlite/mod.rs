@@ -7,6 +7,7 @@ mod copy;
 mod counts;
 mod engine;
 mod failure;
+mod network;
 mod open;
 mod place;
 mod planned;
@@ -35,7 +36,8 @@ use super::{
 };
 pub use copy::{Copied, CopyError, Moves};
 use engine::{Access, Mailbox};
-pub use open::{OpenError, is_on_network};
+pub use network::is_on_network;
+pub use open::OpenError;
 use place::Place;
 
 /// A ledger in an SQLite file, or in memory.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
+use super::network::is_on_network;
 use super::{LockError, sql};
 
 /// "nrl1": says that an SQLite file is a ledger of nightreel's.
@@ -46,9 +47,15 @@ pub enum OpenError {
         #[source]
         source: std::io::Error,
     },
-    /// The file system does not keep locks or shared memory between processes: a network share.
+    /// The file system does not keep shared memory between processes: a network share.
     #[error("{path}: the ledger must be on a local disk, not on a network file system")]
     NetworkFilesystem {
+        /// The ledger.
+        path: PathBuf,
+    },
+    /// The file system keeps no locks, as some network shares do not.
+    #[error("{path}: the ledger must be on a disk that keeps locks, and this file system keeps none: a network share?")]
+    NoLocks {
         /// The ledger.
         path: PathBuf,
     },
@@ -122,24 +129,6 @@ pub(super) fn create(path: &Path) -> Result<PathBuf, OpenError> {
         return Err(OpenError::NetworkFilesystem { path });
     }
     Ok(path)
-}
-
-/// Whether a file or folder that exists is on a network share, where WAL's shared memory does not work. What cannot be
-/// told is let through: the lock is the second line of defence.
-#[must_use]
-#[cfg(target_os = "linux")]
-pub fn is_on_network(path: &Path) -> bool {
-    /// NFS, SMB, CIFS, SMB2, Coda, AFS, Ceph, 9P, as `statfs(2)` names them.
-    const NETWORK: [u64; 8] =
-        [0x6969, 0x517B, 0xFF53_4D42, 0xFE53_4D42, 0x7375_7245, 0x5346_414F, 0x00C3_6400, 0x0102_1997];
-    rustix::fs::statfs(path).is_ok_and(|about| u64::try_from(about.f_type).is_ok_and(|kind| NETWORK.contains(&kind)))
-}
-
-/// Whether the file is on a network share: not told on this system.
-#[must_use]
-#[cfg(not(target_os = "linux"))]
-pub const fn is_on_network(_path: &Path) -> bool {
-    false
 }
 
 /// Opens the file to write, and brings it to the present format.
@@ -227,7 +216,7 @@ pub(super) fn locked(path: &Path, failed: LockError) -> OpenError {
     let path = path.to_path_buf();
     match failed {
         LockError::Held { pid, since } => OpenError::Held { path, pid, since },
-        LockError::Unsupported => OpenError::NetworkFilesystem { path },
+        LockError::Unsupported => OpenError::NoLocks { path },
         LockError::Unusable(path, source) => OpenError::Unusable { path, source },
     }
 }

@@ -96,6 +96,7 @@ fn open(state: &Path, findings: &mut Findings) -> Result<Option<Arc<dyn Store>>,
             error @ (OpenError::Held { .. }
             | OpenError::Unusable { .. }
             | OpenError::NetworkFilesystem { .. }
+            | OpenError::NoLocks { .. }
             | OpenError::NotALedger { .. }
             | OpenError::Newer { .. }
             | OpenError::Damaged { .. }

@@ -140,6 +140,7 @@ mod tests {
         let digest = Digest::of(b"abc");
         assert_eq!(digest.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(digest.to_string().parse(), Ok(digest));
+        assert_eq!(format!("{digest:?}"), format!("Digest({digest})"));
         assert_eq!("zz".repeat(32).parse::<Digest>(), Err(NotADigest));
     }
 

@@ -52,3 +52,22 @@ impl Change {
         Ok(Self { before, job: next, event, at })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::OutputKey;
+    use crate::store::contract::{at, filled, started};
+    use crate::store::sqlite::SqliteStore;
+    use crate::store::{Filter, Store};
+
+    #[tokio::test]
+    async fn a_step_leaves_what_came_from_the_row_and_a_move_does_not() {
+        let store = SqliteStore::open_in_memory().unwrap();
+        filled(&store, "m", 1).await;
+        let job = store.jobs(Filter::default(), crate::domain::JobId(0), 1).await.unwrap().remove(0);
+        assert!(Change::of(&job, started(&job), at(1)).unwrap().before.keeps_row);
+        let moved = JobEvent::Moved { output: OutputKey::new("elsewhere.mp4").unwrap() };
+        assert!(!Change::of(&job, moved, at(1)).unwrap().before.keeps_row);
+    }
+}

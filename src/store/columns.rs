@@ -27,3 +27,18 @@ pub(super) fn output_hash(output: &OutputKey) -> i64 {
 pub(super) fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|source| StoreError::Engine(Box::new(source)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_differ_only_in_case_are_looked_up_together_and_others_apart() {
+        let hash = |name: &str| output_hash(&OutputKey::new(name).unwrap());
+        assert_eq!(hash("Squish/Anna.mp4"), hash("squish/anna.mp4"));
+        assert_ne!(hash("squish/anna.mp4"), hash("squish/berta.mp4"));
+        // It is part of the ledger's format.
+        let folded = Digest::of(b"squish/anna.mp4");
+        assert_eq!(hash("squish/anna.mp4").to_le_bytes(), folded.as_bytes()[..8]);
+    }
+}

@@ -234,6 +234,37 @@ fn another_attempt_never_takes_the_number_of_one_that_was_made() {
     assert!(again.apply(&old, at(4)).is_err());
 }
 
+/// The job after these events, one after the other.
+fn after(wanted: &[&str]) -> Job {
+    wanted.iter().fold(new_job(), |job, wanted| {
+        let event = events(&job).into_iter().find(|event| name(event) == *wanted).unwrap();
+        job.apply(&event, at(1)).unwrap()
+    })
+}
+
+#[test]
+fn a_row_that_a_person_dropped_is_adopted_under_its_own_reference_only() {
+    let dropped = after(&["submit_started", "doubted", "held_for_person"])
+        .apply(&JobEvent::Resolved { verdict: Verdict::Drop }, at(2))
+        .unwrap();
+    let known = dropped.attempt.clone().unwrap();
+    let adopted = |reference: &str| JobEvent::Adopted {
+        attempt: known.number,
+        client_ref: ClientRef::new(reference).unwrap(),
+        account: known.account.clone(),
+        task: task(),
+    };
+    assert!(dropped.apply(&adopted("nr-y-a1"), at(3)).is_err(), "that is another row's task");
+    let waiting = dropped.apply(&adopted(known.client_ref.as_str()), at(3)).unwrap();
+    assert_eq!((waiting.task(), waiting.submissions), (Some(&task()), 1));
+}
+
+#[test]
+fn each_download_that_fails_is_counted() {
+    let twice = after(&["submit_started", "accepted", "succeeded", "fetch_failed", "fetch_failed"]);
+    assert!(matches!(twice.state, State::Ready { tries: 2, .. }), "{:?}", twice.state);
+}
+
 proptest! {
     #[test]
     fn every_history_keeps_the_promises(choices in proptest::collection::vec(0_usize..27, 0..60)) {

@@ -95,7 +95,8 @@ fn a_clock_that_is_off_costs_nothing() {
     for offset in ["--clock-offset=10m", "--clock-offset=-10m"] {
         let world = KLING_BY_TOKENS.world(&[offset]);
         let manifest = world.manifest("m.csv", 3);
-        KLING_BY_TOKENS.run(&world, &[manifest.to_str().unwrap()]).exits(0);
+        let ran = KLING_BY_TOKENS.run(&world, &[manifest.to_str().unwrap()]).exits(0);
+        assert_eq!(ran.err.matches("this machine's clock is").count(), 1, "{}", ran.err);
         world.paid_once(3);
         world.no_file_holds_a_secret();
     }

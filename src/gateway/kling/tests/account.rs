@@ -100,7 +100,14 @@ async fn what_is_left_at_cometapi_is_asked_with_the_key_which_is_shown_nowhere()
     assert_eq!(balance.left.as_deref(), Some("3"));
 
     let mut said = Vec::new();
-    for (status, body) in [(401, "no such key sk-taint-0123456789"), (200, "<html>"), (200, "{}"), (302, "")] {
+    for (status, body) in [
+        (401, "no such key sk-taint-0123456789"),
+        (200, "<html>"),
+        (200, "{}"),
+        (302, ""),
+        (200, r#"{"success":false,"total_quota":12.5}"#),
+        (500, r#"{"total_quota":12.5}"#),
+    ] {
         let (base, _) = remote(status, body).await;
         said.push(format!("{:?}", comet(&base).balance().await));
     }
@@ -121,7 +128,7 @@ async fn what_is_left_at_cometapi_is_asked_with_the_key_which_is_shown_nowhere()
 async fn charges_come_page_by_page_until_there_are_no_more() {
     let body = r#"{"code":0,"message":"SUCCEED","request_id":"u","data":{"result":{"detail":[
         {"task_id":"8","api_key_name":"k","deduction_time":1774805313166,"unit_before_deduction":"10","deduction_amount":"3.5","unit_after_deduction":"6.5"},
-        {"task_id":"9","deduction_amount":2},
+        {"task_id":"9","deduction_amount":2,"deduction_time":0},
         {"task_id":"","deduction_amount":"1"},{"task_id":"10","deduction_amount":"free"}],"count":4},"next_cursor":"c2","has_more":true}}"#;
     let (base, heard) = remote(200, body).await;
     let gateway = kling(&base);

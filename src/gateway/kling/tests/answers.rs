@@ -260,6 +260,14 @@ fn a_task_is_told_with_its_charge_and_its_beginning() {
 }
 
 #[test]
+fn a_key_that_is_refused_for_want_of_money_is_told_as_such() {
+    let body = r#"{"code":1002,"message":"Insufficient account balance","request_id":"u"}"#;
+    let refused = Answer { body: body.into(), ..answer("kling_401_1002") };
+    assert_eq!(submit_says(&submitted(&refused)), "paused: Balance");
+    assert_eq!(submit_says(&submitted(&answer("kling_401_1002"))), "paused: Key");
+}
+
+#[test]
 fn no_5xx_is_ever_taken_for_a_certainty() {
     for (name, ..) in lines() {
         for status in [500, 502, 503, 504, 524, 599] {

@@ -317,6 +317,27 @@ async fn a_copy_is_whole_and_takes_the_place_of_no_ledger_that_knows_a_batch() {
     again().unwrap();
     let left: Vec<_> = std::fs::read_dir(name("there")).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert!(!left.iter().any(|file| file.to_string_lossy().contains(".part")), "{left:?}");
+    // A log with nothing in it is none.
+    std::fs::remove_file(&there).unwrap();
+    std::fs::write(name("there/nightreel.db-wal"), "").unwrap();
+    again().unwrap();
+}
+
+#[test]
+fn unused_room_is_given_back_to_the_disk_where_it_is_a_quarter() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nightreel.db");
+    drop(SqliteStore::open(&path, contract::at(0)).unwrap());
+    assert!(!SqliteStore::compact(&path, contract::at(1)).unwrap());
+    let conn = Connection::open(&path).unwrap();
+    conn.execute_batch("CREATE TABLE filler (b); INSERT INTO filler VALUES (zeroblob(100000)); DROP TABLE filler")
+        .unwrap();
+    conn.close().unwrap();
+    let before = std::fs::metadata(&path).unwrap().len();
+    assert!(SqliteStore::compact(&path, contract::at(2)).unwrap());
+    let after = std::fs::metadata(&path).unwrap().len();
+    assert!(after + 100_000 <= before, "{before} became {after}");
+    assert!(!SqliteStore::compact(&path, contract::at(3)).unwrap());
 }
 
 #[test]

@@ -198,6 +198,24 @@ mod tests {
     }
 
     #[test]
+    fn a_task_usually_takes_what_the_one_in_the_middle_took() {
+        let usual = |tasks: &[u64]| {
+            let seen = tasks.iter().copied().map(Duration::from_secs).collect();
+            Expectation::from_recent(seen).usual().map(|usual| usual.as_secs())
+        };
+        assert_eq!((usual(&[]), usual(&[7]), usual(&[90, 10, 40, 20, 30])), (None, Some(7), Some(30)));
+    }
+
+    #[test]
+    fn a_task_is_waited_for_no_longer_than_half_of_what_the_quickest_take_or_a_tenth_of_its_age() {
+        let expectation = Expectation::from_recent((600..800).map(Duration::from_secs).collect());
+        let wait =
+            |age| expectation.wait_for(Duration::from_secs(age), Duration::from_secs(1), Part::Sixth).as_millis();
+        // Of two hundred, four take as long as the fourth or less: 603 s.
+        assert_eq!((wait(0), wait(6000)), (301_500, 600_000));
+    }
+
+    #[test]
     fn a_few_tasks_shorten_no_guess_and_many_do() {
         let within = |tasks: Vec<u64>| {
             let seen = tasks.into_iter().map(Duration::from_secs).collect();

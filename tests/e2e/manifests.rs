@@ -1,10 +1,12 @@
 //! Manifests with everything wrong in them, and what is said of each.
 
 use std::fs;
+use std::io::Write;
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::World;
+use crate::support::{World, interrupt};
 
 /// A PNG's signature and header, enough to say its size.
 fn png(width: u32, height: u32) -> Vec<u8> {
@@ -153,4 +155,49 @@ fn the_demo_manifest_has_no_problem() {
         let manifest = format!("{}/manifests/{name}", env!("CARGO_MANIFEST_DIR"));
         world.nightreel(&["check", &manifest]).exits(0);
     }
+}
+
+/// A manifest is read twice: to judge it, and to act on it. What is saved in between, or cannot be read the second time, is neither sent
+/// without having been judged nor taken for rows that were taken out.
+#[test]
+fn a_manifest_that_changes_while_it_is_read_loses_no_row() {
+    let world = World::new(&["--task-time", "300ms..400ms", "--in-flight", "1"]);
+    let manifest = world.manifest("m.csv", 6);
+    let text = fs::read_to_string(&manifest).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let args = world.kling(&[manifest.to_str().unwrap(), "--in-flight", "1", "--settle-after", "1s"]);
+    let run = world.command(&args).spawn().unwrap();
+    world.until_made(1);
+    interrupt(run);
+    let planned = world.status()["planned"].as_u64().unwrap();
+    assert!(planned >= 3, "{planned}");
+
+    // The last row is taken out. The second time some more are not there yet, or one of them cannot be read.
+    let judged = lines[..6].concat();
+    let cut = lines[..3].concat();
+    let torn = judged.replace("row3,squish", "row3,squish squash");
+    for (again, words) in [(cut, "changed while it was read: it had 5 rows, and then 2"), (torn, "line 5, scene")] {
+        let made = world.tasks().len();
+        // Each pipe waits until it is opened; what stands in its place by then is opened next.
+        for pipe in ["m.csv", "next"] {
+            drop(fs::remove_file(world.path(pipe)));
+            assert!(Command::new("mkfifo").arg(world.path(pipe)).status().unwrap().success());
+        }
+        world.write("again", again);
+        let run = world.command(&args).spawn().unwrap();
+        for next in ["next", "again"] {
+            let mut pipe = fs::File::options().write(true).open(&manifest).unwrap();
+            fs::rename(world.path(next), &manifest).unwrap();
+            pipe.write_all(judged.as_bytes()).unwrap();
+        }
+        let output = run.wait_with_output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(7), "{told}");
+        assert!(told.contains(words) && told.contains("nothing was submitted"), "{told}");
+        assert_eq!((world.status()["planned"].as_u64(), world.tasks().len()), (Some(planned), made), "{told}");
+    }
+
+    fs::write(&manifest, judged).unwrap();
+    world.nightreel(&args).exits(0);
+    world.paid_once(5);
 }

@@ -111,12 +111,31 @@ pub(super) async fn admit(
     // Also where it came to nothing: the run goes on with what it has.
     store.all_admitted().await?;
     taken_in?;
-    let keys = survey.finish().await?.keys;
+    let again = survey.finish().await?;
+    must_be_whole(manifest, &plan, &again)?;
     if gone {
-        withdraw(opened, batch.id, &keys).await?;
+        withdraw(opened, batch.id, &again.keys).await?;
     }
     let warnings = if plan.new + plan.updated > 0 { plan.warnings.len() } else { 0 };
     Ok(Admitted { batch: batch.id, conflicts, warnings })
+}
+
+/// What was read the second time must be what was judged: a row that was not there then, or could not be read, would be left out
+/// without a word, and be taken for one that the user took out.
+fn must_be_whole(manifest: &Path, judged: &Plan, again: &Plan) -> Result<(), Failure> {
+    if again.problem_count > 0 {
+        return Err(check::rejection(manifest, again));
+    }
+    if again.rows == judged.rows {
+        return Ok(());
+    }
+    let words = format!(
+        "{} changed while it was read: it had {} rows, and then {}; nothing was submitted",
+        manifest.display(),
+        judged.rows,
+        again.rows
+    );
+    Err(Failure::new(Exit::Rejected, words).hint("run the same command again once the manifest is whole"))
 }
 
 /// Does what a survey says. While some rows are admitted, the next ones are read.

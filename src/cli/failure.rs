@@ -144,9 +144,11 @@ impl From<crate::store::postgres::OpenError> for Failure {
             Shared::Address { .. } => {
                 (Exit::Usage, "such as --state postgres://USER@HOST/DATABASE?sslmode=verify-full")
             }
-            Shared::Unreachable { .. } => (
-                Exit::Unwritable,
-                "is it up, and is TLS right? sslrootcert=FILE names whom to trust, sslmode=disable does without",
+            Shared::Unreachable { .. } => (Exit::Unwritable, "is it up, and is this its address?"),
+            Shared::Tls { .. } => (
+                Exit::Usage,
+                "its certificate must name the host as the address does, and be by someone whom the system trusts, or \
+                 sslrootcert=FILE; sslmode=disable does without TLS",
             ),
             Shared::Refused { .. } => (
                 Exit::Usage,

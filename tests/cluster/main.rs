@@ -20,4 +20,5 @@ mod stored;
 #[expect(dead_code, reason = "the other tests need more of it")]
 #[path = "../e2e/support.rs"]
 mod support;
+mod tls;
 mod verbs;

@@ -2,21 +2,29 @@
 //! to run as root: where the tests do, it runs as nobody.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tempfile::TempDir;
 
 const NOBODY: u32 = 65534;
+/// Where it is only a name for the socket.
+const PORT: u16 = 5432;
 
 pub(crate) struct Server {
     folder: TempDir,
     /// Whether what it acknowledged outlives the machine: no test needs that, and a kill of the server loses nothing even so.
     durable: bool,
     programs: PathBuf,
+    port: u16,
+    /// What else it is started with.
+    options: String,
 }
 
 impl Server {
@@ -37,7 +45,8 @@ impl Server {
         if is_root() {
             chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
         }
-        let server = Self { programs: programs(), durable, folder };
+        let options = "-c listen_addresses=''".to_owned();
+        let server = Self { programs: programs(), durable, folder, port: PORT, options };
         let data = server.data();
         server.run("initdb", &["-A", "trust", "-U", "night", "--no-sync", "--no-locale", "-E", "UTF8", "-D", &data]);
         server.up();
@@ -48,7 +57,8 @@ impl Server {
     pub(crate) fn up(&self) {
         let socket = self.folder.path().display();
         let fsync = if self.durable { "on" } else { "off" };
-        let options = format!("-c listen_addresses='' -k {socket} -c fsync={fsync} -c max_connections=100");
+        let (port, more) = (self.port, &self.options);
+        let options = format!("-k {socket} -p {port} {more} -c fsync={fsync} -c max_connections=100");
         let log = format!("{socket}/log");
         self.run("pg_ctl", &["-D", &self.data(), "-w", "-s", "-l", &log, "-o", &options, "start"]);
     }
@@ -56,6 +66,25 @@ impl Server {
     /// Ends it as a crash would: connections break, and it recovers when it comes up again.
     pub(crate) fn crash(&self) {
         self.run("pg_ctl", &["-D", &self.data(), "-w", "-s", "-m", "immediate", "stop"]);
+    }
+
+    /// Kills the process that all others of the server come from, and waits until they have noticed, and are gone.
+    #[allow(dead_code, reason = "each of those who share this file needs a part of it")]
+    pub(crate) fn kill(&self) {
+        let named = fs::read_to_string(self.folder.path().join("data/postmaster.pid")).unwrap();
+        let first: i32 = named.lines().next().unwrap().parse().unwrap();
+        let first = Pid::from_raw(first).unwrap();
+        kill_process(first, Signal::KILL).unwrap();
+        // Each of the others has the server's folder for its own.
+        let data = PathBuf::from(self.data());
+        let is_of_it = |process: &fs::DirEntry| fs::read_link(process.path().join("cwd")).is_ok_and(|at| at == data);
+        let begun = Instant::now();
+        while test_kill_process(first).is_ok()
+            || fs::read_dir("/proc").unwrap().any(|process| process.is_ok_and(|process| is_of_it(&process)))
+        {
+            assert!(begun.elapsed() < Duration::from_secs(30), "the server is still there");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Whoever connects now is told that nobody is there.
@@ -66,7 +95,7 @@ impl Server {
 
     /// Where it listens.
     pub(crate) fn socket(&self) -> PathBuf {
-        self.folder.path().join(".s.PGSQL.5432")
+        self.folder.path().join(format!(".s.PGSQL.{}", self.port))
     }
 
     /// A new, empty database, and how nightreel is told of it.
@@ -81,16 +110,19 @@ impl Server {
 
     /// Runs a statement, and gives what it told: a line for each row, columns parted by `|`.
     pub(crate) fn sql(&self, database: &str, statement: &str) -> String {
-        let socket = self.folder.path().display().to_string();
-        self.run("psql", &["-h", &socket, "-U", "night", "-d", database, "-X", "-q", "-A", "-t", "-c", statement])
+        self.asked(database, statement).unwrap_or_else(|wrong| panic!("{statement}: {wrong}"))
     }
 
     /// The same while the server may be away.
     #[allow(dead_code, reason = "each of those who share this file needs a part of it")]
     pub(crate) fn sql_or_none(&self, database: &str, statement: &str) -> Option<String> {
-        let socket = self.folder.path().display().to_string();
-        self.attempt("psql", &["-h", &socket, "-U", "night", "-d", database, "-X", "-q", "-A", "-t", "-c", statement])
-            .ok()
+        self.asked(database, statement).ok()
+    }
+
+    fn asked(&self, database: &str, statement: &str) -> Result<String, String> {
+        let (socket, port) = (self.folder.path().display().to_string(), self.port.to_string());
+        let place = ["-h", &socket, "-p", &port, "-U", "night", "-d", database];
+        self.attempt("psql", &[&place[..], &["-X", "-q", "-A", "-t", "-c", statement]].concat())
     }
 
     /// Demands a password of a user.
@@ -100,6 +132,33 @@ impl Server {
         let rules = fs::read_to_string(&path).unwrap();
         fs::write(&path, format!("local all {user} scram-sha-256\n{rules}")).unwrap();
         self.run("pg_ctl", &["-D", &self.data(), "-s", "reload"]);
+    }
+
+    /// Has it listen at `places` from now on, too, where a password is demanded, with this certificate and its key.
+    #[allow(dead_code, reason = "each of those who share this file needs a part of it")]
+    pub(crate) fn with_tls(mut self, places: &str, certificate: &str, key: &str) -> Self {
+        self.run("pg_ctl", &["-D", &self.data(), "-w", "-s", "-m", "fast", "stop"]);
+        self.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        self.options = format!("-c listen_addresses={places} -c ssl=on");
+        let data = PathBuf::from(self.data());
+        fs::write(data.join("server.crt"), certificate).unwrap();
+        let path = data.join("server.key");
+        fs::write(&path, key).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        if is_root() {
+            chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let rules = data.join("pg_hba.conf");
+        let known = fs::read_to_string(&rules).unwrap();
+        fs::write(&rules, format!("host all all 127.0.0.0/8 scram-sha-256\n{known}")).unwrap();
+        self.up();
+        self
+    }
+
+    /// Where it listens besides.
+    #[allow(dead_code, reason = "each of those who share this file needs a part of it")]
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
     }
 
     fn data(&self) -> String {

@@ -1,5 +1,6 @@
 //! Opening a ledger: whether the database can be reached, whose tables are there, and which version their format has.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,14 @@ pub enum OpenError {
         /// The address.
         place: String,
         /// What was said last.
+        words: String,
+    },
+    /// The database is there, and could not be told anything in secret.
+    #[error("{place}: the connection to the database cannot be kept secret: {words}")]
+    Tls {
+        /// The address.
+        place: String,
+        /// Why.
         words: String,
     },
     /// The database let nobody in, or not this user.
@@ -88,6 +97,9 @@ pub(super) async fn prepare(target: &Arc<Target>) -> Result<bool, OpenError> {
         };
         let place = target.address.shown.clone();
         let words = chain(&failed);
+        if is_of_tls(&failed) {
+            return Err(OpenError::Tls { place, words });
+        }
         match classified(failed) {
             Failed::Away(_) if target.clock.now() < until => {
                 failures += 1;
@@ -97,6 +109,13 @@ pub(super) async fn prepare(target: &Arc<Target>) -> Result<bool, OpenError> {
             Failed::Refused(_) => return Err(OpenError::Refused { place, words }),
         }
     }
+}
+
+/// Whether TLS came to nothing and will again, whom it trusts being a person's to say. A connection that only broke is none such.
+fn is_of_tls(failed: &tokio_postgres::Error) -> bool {
+    let broke = failed.source().and_then(|why| why.downcast_ref::<std::io::Error>());
+    let is_lasting = broke.is_none_or(|why| why.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>));
+    is_lasting && failed.to_string().starts_with("error performing TLS handshake")
 }
 
 async fn attempt(target: &Target) -> Result<Result<bool, OpenError>, tokio_postgres::Error> {

@@ -9,15 +9,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
-use object_store::multipart::{MultipartStore, PartId};
+use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::{
-    Attribute, Attributes, Error, GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions,
-};
+use object_store::{Attribute, Attributes, Error, GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutOptions};
 use sha2::{Digest as _, Sha256};
 
 use super::super::local::off_thread;
-use super::super::{Address, PEEK, Pieces, SinkError};
+use super::super::{Address, PEEK, Pieces, Scheme, SinkError};
+use super::begun::Begun;
 use super::failed::{Failing, words_of};
 use crate::domain::{Artifact, Digest};
 
@@ -148,7 +147,7 @@ impl Bucket {
     }
 
     /// Lists something, and begins an object that is given up at once: the bucket is there, and can be read and written. At
-    /// Azure nothing is begun before it has content, so that only reading is tried.
+    /// Azure nothing is begun before it has content: it gets some, which nobody sees, and which Azure forgets after a week.
     pub(super) async fn ready(&self) -> Result<(), SinkError> {
         let tried = async {
             if let Some(first) = self.store.list(self.below()?.as_ref()).next().await {
@@ -156,6 +155,10 @@ impl Bucket {
             }
             let path = self.path(TRIAL)?;
             let begun = self.parts.create_multipart(&path).await.map_err(|error| self.failed(&error))?;
+            if self.failing.scheme() == Scheme::Az {
+                let content = Bytes::from_static(b"trial").into();
+                self.parts.put_part(&path, &begun, 0, content).await.map_err(|error| self.failed(&error))?;
+            }
             self.parts.abort_multipart(&path, &begun).await.map_err(|error| self.failed(&error))
         };
         tried.await.map_err(|error| self.failing.without_credentials(error))
@@ -176,11 +179,9 @@ impl Bucket {
                 .map(drop)
                 .map_err(|error| self.failed(&error));
         }
-        let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
-        let id = self.parts.create_multipart_opts(&path, options).await.map_err(|error| self.failed(&error))?;
-        let begun = Begun { bucket: self.clone(), path, id: Some(id) };
-        let (parts, _) = begun.fill(&file, length).await?;
-        begun.complete(parts).await
+        let mut begun = Begun::begin(self, path, attributes).await?;
+        begun.fill(&file, length).await?;
+        begun.complete().await
     }
 }
 
@@ -199,60 +200,6 @@ pub(super) fn attributes(name: &str, sha256: Option<&Digest>) -> Attributes {
         attributes.insert(Attribute::Metadata(SHA256.into()), sha256.to_string().into());
     }
     attributes
-}
-
-/// A large object that was begun. Dropped before it is complete, it is given up, so that its parts cost nothing.
-pub(super) struct Begun {
-    pub(super) bucket: Bucket,
-    pub(super) path: Path,
-    pub(super) id: Option<String>,
-}
-
-impl Begun {
-    /// Puts all parts, one after the other, and gives their digest as well.
-    pub(super) async fn fill(&self, file: &Arc<File>, length: u64) -> Result<(Vec<PartId>, Digest), SinkError> {
-        let (mut parts, mut hasher, mut at) = (Vec::new(), Sha256::new(), 0);
-        let id = self.id.clone().unwrap_or_default();
-        while at < length {
-            let bytes = piece(file, at, self.bucket.part).await?;
-            if bytes.is_empty() {
-                return Err(unread(io::ErrorKind::UnexpectedEof.into()));
-            }
-            at += bytes.len() as u64;
-            hasher.update(&bytes);
-            let put = self.bucket.parts.put_part(&self.path, &id, parts.len(), bytes.into()).await;
-            parts.push(put.map_err(|error| self.bucket.failed(&error))?);
-        }
-        Ok((parts, Digest::from_hasher(hasher)))
-    }
-
-    pub(super) async fn complete(mut self, parts: Vec<PartId>) -> Result<(), SinkError> {
-        let id = self.id.clone().unwrap_or_default();
-        let completed = self.bucket.parts.complete_multipart(&self.path, &id, parts).await;
-        completed.map_err(|error| self.bucket.failed(&error))?;
-        self.id = None;
-        Ok(())
-    }
-
-    /// Gives it up, and waits for that.
-    pub(super) async fn abort(mut self) -> Result<(), SinkError> {
-        let Some(id) = self.id.take() else { return Ok(()) };
-        match self.bucket.parts.abort_multipart(&self.path, &id).await {
-            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(self.bucket.failed(&error)),
-        }
-    }
-}
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) else { return };
-        let (bucket, path) = (self.bucket.clone(), self.path.clone());
-        runtime.spawn(async move {
-            // What is left of it where this fails is cleared by the note in the spool, or by the bucket's own rules.
-            drop(bucket.parts.abort_multipart(&path, &id).await);
-        });
-    }
 }
 
 /// A piece of a file from `at` on: up to `most` bytes.

@@ -38,6 +38,10 @@ impl Failing {
         &self.place
     }
 
+    pub(super) const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
     /// What to do about a store that refuses.
     pub(super) const fn hint(&self) -> &'static str {
         match self.scheme {

@@ -6,6 +6,7 @@
 //! goes in parts; completing them cannot be made conditional through `object_store`, so that its name is looked at once more
 //! just before. Each video carries its SHA-256 as metadata. Pictures are lent from a bucket, too (`lend.rs`).
 
+mod begun;
 mod bucket;
 mod connect;
 mod failed;

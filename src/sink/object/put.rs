@@ -1,10 +1,11 @@
 //! A whole video on its way into the bucket: under the first name that is free, or that this very video has already.
 
-use object_store::{Error, PutMode, PutMultipartOptions, PutOptions};
+use object_store::{Error, PutMode, PutOptions};
 
 use super::super::local::{Spooled, Whole};
 use super::super::{SinkError, spot};
-use super::bucket::{Begun, Bucket, Seen, attributes, piece, unread};
+use super::begun::Begun;
+use super::bucket::{Bucket, Seen, attributes, piece, unread};
 use crate::domain::{Digest, OutputKey};
 
 /// A video that is whole in the spool.
@@ -94,14 +95,14 @@ impl Video<'_> {
         let (bucket, whole) = (self.bucket, &self.whole);
         let path = bucket.path(key.as_str())?;
         let attributes = attributes(key.as_str(), Some(&whole.sha256));
-        let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
-        let id = bucket.parts.create_multipart_opts(&path, options).await.map_err(|error| bucket.failed(&error))?;
-        let begun = Begun { bucket: bucket.clone(), path, id: Some(id.clone()) };
-        self.spooled.note(format!("{}\n{id}\n", begun.path)).await.map_err(super::spool_failed)?;
-        let (parts, sha256) = begun.fill(&whole.file, whole.bytes).await?;
+        let mut begun = Begun::begin(bucket, path, attributes).await?;
+        if let Some(note) = begun.note() {
+            self.spooled.note(note).await.map_err(super::spool_failed)?;
+        }
+        let sha256 = begun.fill(&whole.file, whole.bytes).await?;
         self.must_be_the_same(&sha256)?;
         let put = if self.there(key).await? == There::Nothing {
-            begun.complete(parts).await?;
+            begun.complete().await?;
             Put::Done
         } else {
             begun.abort().await?;
@@ -118,7 +119,7 @@ impl Video<'_> {
         // A note that a crash cut off tells of nothing: it was on the disk whole before the first part was put.
         if let (Some(path), Some(id), true) = (lines.next(), lines.next(), note.ends_with('\n')) {
             let path = object_store::path::Path::parse(path).map_err(|error| self.bucket.failed(&error.into()))?;
-            let begun = Begun { bucket: self.bucket.clone(), path, id: Some(id.to_owned()) };
+            let begun = Begun::earlier(self.bucket, path, id);
             // A store that has forgotten it says so in many ways; those that can be reached again are asked again.
             if let Err(error @ SinkError::Unreachable { .. }) = begun.abort().await {
                 return Err(error);

@@ -3,6 +3,7 @@
 use std::path::Path as FilePath;
 
 use futures::TryStreamExt;
+use object_store::azure::MicrosoftAzureBuilder;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutOptions};
@@ -56,6 +57,26 @@ async fn a_video_says_its_digest_and_one_that_does_not_is_read() {
     assert_eq!(sink.bucket.see("foreign.mp4").await.unwrap().unwrap().sha256, None);
     let found = sink.look(&key("foreign.mp4")).await.unwrap();
     assert_eq!(found, Found::File { sha256: Digest::of(&large), bytes: large.len() as u64 });
+}
+
+#[tokio::test]
+async fn large_videos_say_their_digest_at_azure_too_which_takes_it_last() {
+    let (_folder, store, mut sink) = tree("wedding", 1000);
+    // Azure's own client, which nobody is asked by: it says itself how it takes parts.
+    let azure = MicrosoftAzureBuilder::new().with_account("night").with_container_name("videos");
+    let azure = Arc::new(azure.with_access_key("c2VjcmV0").build().unwrap());
+    sink.bucket = Arc::new(Bucket { parts: azure, ..(*sink.bucket).clone() });
+    let video = tiny_video(5000);
+    put(&sink, &key("large.mp4"), "nr-1", &video).await.unwrap();
+    let seen = sink.bucket.see("large.mp4").await.unwrap().unwrap();
+    assert_eq!(seen, Seen { bytes: video.len() as u64, sha256: Some(Digest::of(&video)) });
+    let long = vec![7; 5000];
+    sink.document("results.csv", &mut |file| file.write_all(&long)).await.unwrap();
+    assert_eq!(sink.peek("results.csv").await.unwrap(), Some(long));
+    // A foreign object is left alone even so, and nothing is left over.
+    store.put(&Path::from("wedding/b.mp4"), Bytes::from_static(b"not ours").into()).await.unwrap();
+    assert_eq!(put(&sink, &key("b.mp4"), "nr-2", &video).await.unwrap().key.as_str(), "b~2.mp4");
+    assert_eq!(spooled(&sink), 0);
 }
 
 #[tokio::test]

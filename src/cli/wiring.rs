@@ -20,7 +20,7 @@ use crate::store::{self, Account, Batch, Store};
 
 pub(super) use images::{lender, must_be_lendable, must_be_lent};
 pub(super) use ledger::{Opened, is_there, must_be_a_file, must_open, must_read, no_ledger, open, open_to_read};
-pub(super) use trees::{must_be_ready, sink, tree};
+pub(super) use trees::{must_be_ready, must_be_ready_for_all, sink, tree};
 
 use super::exit::Exit;
 use super::failure::Failure;

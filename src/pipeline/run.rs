@@ -235,7 +235,8 @@ async fn until_idle(shared: &Shared, mut gate: watch::Receiver<Gate>) -> Result<
         if waits && !idle && !std::mem::replace(&mut told_to_wait, true) {
             shared.tell(Notice::NotYet { until: shift.opens });
         }
-        let ends = shared.settings.ends == Ends::WhenIdle;
+        // One look is the last, also of a run that waits for more.
+        let ends = shared.settings.ends == Ends::WhenIdle || standing == Gate::OneLook;
         if idle && idle_before && ends {
             return Ok(());
         }

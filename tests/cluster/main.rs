@@ -22,3 +22,5 @@ mod stored;
 mod support;
 mod tls;
 mod verbs;
+#[cfg(feature = "object-store")]
+mod worker;

@@ -39,12 +39,7 @@ pub(in crate::cli) async fn run(
     let lanes = remotes.lanes.clone();
     let decide = async {
         let Some(manifest) = &args.manifest else {
-            for batch in opened.store.batches().await? {
-                if opened.store.tally(Some(batch.id)).await?.planned > 0 {
-                    wiring::must_be_lent(&lanes, &opened.clock).await?;
-                    wiring::must_be_ready(wiring::sink(settings, &batch.out)?.as_ref(), &opened.clock).await?;
-                }
-            }
+            wiring::must_be_ready_for_all(&opened, settings, &lanes, |tally| tally.planned).await?;
             return Ok(Decision { gate: Gate::Open(None), changed: 0 });
         };
         let changed = if args.resubmit_changed { Again::Sent } else { Again::Left };

@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 
 use crate::config::Settings;
+use crate::domain::Tally;
 use crate::pipeline::{Ends, Gate};
 use crate::store;
 
@@ -21,7 +22,11 @@ pub(in crate::cli) async fn worker(global: &Global, settings: &Settings, signals
     }
     let opened = wiring::open(settings).await?;
     let remotes = wiring::remotes(settings, &opened).await?;
-    let decide = async { Ok(Decision { gate: Gate::Open(None), changed: 0 }) };
+    let lanes = remotes.lanes.clone();
+    let decide = async {
+        wiring::must_be_ready_for_all(&opened, settings, &lanes, Tally::open).await?;
+        Ok(Decision { gate: Gate::Open(None), changed: 0 })
+    };
     let shift = settings.hours.shift(opened.clock.now(), &TimeZone::system());
     let asked = Asked { shift, report: AtTheEnd::Left, ends: Ends::Never };
     session::drive(&opened, remotes, settings, asked, global, signals, decide).await

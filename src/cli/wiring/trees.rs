@@ -8,11 +8,14 @@ use futures::future::BoxFuture;
 
 use crate::cli::failure::Failure;
 use crate::config::Settings;
+use crate::domain::Tally;
 use crate::pace::Clock;
+use crate::pipeline::{LaneSettings, Stages};
 use crate::sink::{self, Address, OpenError, Sink, SinkError, UnusableSink};
 use crate::store;
 
-use super::absolute;
+use super::images::must_be_lent;
+use super::{Opened, absolute};
 
 /// The sink of an output tree.
 pub(in crate::cli) fn sink(settings: &Settings, out: &Path) -> Result<Arc<dyn Sink>, Failure> {
@@ -23,6 +26,26 @@ pub(in crate::cli) fn sink(settings: &Settings, out: &Path) -> Result<Arc<dyn Si
 /// a while.
 pub(in crate::cli) async fn must_be_ready(sink: &dyn Sink, clock: &Clock) -> Result<(), Failure> {
     patiently(|| sink.ready(), clock).await
+}
+
+/// Holds it to it that something can be put into the tree of every batch of which rows are left, as `left` counts them, and that
+/// pictures can be lent where some are to be sent.
+pub(in crate::cli) async fn must_be_ready_for_all(
+    opened: &Opened,
+    settings: &Settings,
+    lanes: &[LaneSettings],
+    left: fn(&Tally) -> u64,
+) -> Result<(), Failure> {
+    for batch in opened.store.batches().await? {
+        let tally = opened.store.tally(Some(batch.id)).await?;
+        if tally.planned > 0 && settings.stages != Stages::Collect {
+            must_be_lent(lanes, &opened.clock).await?;
+        }
+        if left(&tally) > 0 {
+            must_be_ready(sink(settings, &batch.out)?.as_ref(), &opened.clock).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Asks again for a while whether a store is ready, where it cannot be reached.

@@ -113,13 +113,22 @@ impl Bucket {
     }
 
     /// The remote was paid once for each of `rows` rows; in the bucket is the video that it made for each, under `results.csv`
-    /// and the report, and nothing else; the spool is empty, and no file holds a secret.
+    /// and the report, and nothing else, begun or whole; the spool is empty, and no file holds a secret.
     #[track_caller]
     pub(crate) fn has_every_video_once(&self, rows: usize) {
+        self.has_every_video(rows);
+        assert_eq!(self.begun(), Vec::<String>::new());
+    }
+
+    /// The same, but for what was begun.
+    #[track_caller]
+    pub(crate) fn has_every_video(&self, rows: usize) {
         let tasks = self.world.tasks();
         assert_eq!(tasks.len(), rows, "the remote was paid {} times for {rows} rows", tasks.len());
-        let mut made: Vec<String> =
-            tasks.iter().map(|task| task["video_sha256"].as_str().unwrap().to_owned()).collect();
+        let made: BTreeMap<&str, &str> = tasks
+            .iter()
+            .map(|task| (task["task_id"].as_str().unwrap(), task["video_sha256"].as_str().unwrap()))
+            .collect();
         let mut reader = csv::Reader::from_path(self.object("results.csv")).unwrap();
         let results: Vec<BTreeMap<String, String>> = reader.deserialize().map(|row| row.unwrap()).collect();
         let mut expected: Vec<String> = ["data.js", "index.html", "results.csv", "results.json"]
@@ -130,19 +139,19 @@ impl Bucket {
             .collect();
         expected.sort();
         assert_eq!(self.objects(), expected);
-        let mut there: Vec<String> = Vec::new();
+        let mut there: BTreeMap<&str, String> = BTreeMap::new();
         for row in &results {
             assert_eq!(row["state"], "done", "{row:?}");
             let found = sha256(&fs::read(self.object(&row["file"])).unwrap());
             assert_eq!(found, row["sha256"], "{}", row["file"]);
-            there.push(found);
+            assert_eq!(made.get(row["task_id"].as_str()), Some(&found.as_str()), "{} at the remote", row["id"]);
+            there.insert(&row["task_id"], found);
         }
-        there.sort();
-        made.sort();
-        assert_eq!(there, made);
-        assert_eq!(self.begun(), Vec::<String>::new());
-        let spool = self.world.path("state/nightreel.spool");
-        assert_eq!(if spool.exists() { files(&spool) } else { Vec::new() }, Vec::<String>::new());
+        assert_eq!(there.len(), rows, "a row is missing");
+        let state = self.world.path("state");
+        let left = if state.exists() { files(&state) } else { Vec::new() };
+        let spooled: Vec<String> = left.into_iter().filter(|file| file.contains(".spool/")).collect();
+        assert_eq!(spooled, Vec::<String>::new());
         self.no_file_holds_a_secret();
     }
 
@@ -176,6 +185,26 @@ impl Bucket {
             }
         });
         (port, failed)
+    }
+
+    /// A proxy that loses the first answer to a request of this kind, whose first line is told in small letters; and counts them.
+    pub(crate) fn losing_an_answer(&self, is_it: fn(&str) -> bool) -> (u16, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, server) = (listener.local_addr().unwrap().port(), self.port);
+        let seen = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for visitor in listener.incoming() {
+                let (Ok(visitor), counted) = (visitor, Arc::clone(&counted)) else { return };
+                let fate = move |head: &str, answered| {
+                    let is_first =
+                        answered && is_it(head.lines().next().unwrap()) && counted.fetch_add(1, Ordering::SeqCst) == 0;
+                    if is_first { Fate::AnswerLost } else { Fate::Answered }
+                };
+                std::thread::spawn(move || drop(pass_on(visitor, server, fate)));
+            }
+        });
+        (port, seen)
     }
 
     /// A proxy at which nobody gets anything by a signed link.

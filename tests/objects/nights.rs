@@ -106,6 +106,22 @@ fn a_store_that_fails_now_and_then_gets_every_video() {
 }
 
 #[test]
+fn a_lost_answer_to_the_end_of_an_upload_is_no_missing_bucket() {
+    for (what, is_it) in [
+        ("giving up", (|line| line.starts_with("delete ") && line.contains("uploadid=")) as fn(&str) -> bool),
+        ("completing", |line| line.starts_with("post ") && line.contains("uploadid=")),
+    ] {
+        let bucket = Bucket::new(&["--video-bytes", "9000000"]);
+        let manifest = bucket.world.manifest("m.csv", 1);
+        let (port, seen) = bucket.losing_an_answer(is_it);
+        let args = bucket.run(&[manifest.to_str().unwrap()]);
+        ran(&mut bucket.command_at(port, "object-recognisable-5eed5eed", &args)).exits(0);
+        assert!(seen.load(Ordering::SeqCst) > 1, "{what} was not tried again");
+        bucket.has_every_video_once(1);
+    }
+}
+
+#[test]
 fn large_videos_go_in_parts() {
     // Two parts and a piece of a third.
     let bucket = Bucket::new(&["--video-bytes", "17000000"]);

@@ -78,6 +78,8 @@ impl Begun {
         Ok(Digest::from_hasher(hasher))
     }
 
+    /// An error may be the answer to a request that was made again, because the answer to the first was lost: what it was to come
+    /// to is looked for.
     pub(super) async fn complete(mut self) -> Result<(), SinkError> {
         let completed = match &mut self.way {
             Way::ById(id, parts) => {
@@ -86,8 +88,15 @@ impl Begun {
             Way::Held(upload) => upload.complete().await.map(drop),
             Way::Over => Ok(()),
         };
-        completed.map_err(|error| self.bucket.failed(&error))?;
-        self.way = Way::Over;
+        match completed {
+            Ok(()) => self.way = Way::Over,
+            // The bucket was there when it was begun.
+            Err(Error::NotFound { .. }) => {
+                let (place, words) = (self.bucket.place().to_owned(), "what was put in parts is gone".to_owned());
+                return Err(SinkError::Unreachable { place, words });
+            }
+            Err(error) => return Err(self.bucket.failed(&error)),
+        }
         Ok(())
     }
 

@@ -146,22 +146,29 @@ impl Bucket {
         }
     }
 
-    /// Lists something, and begins an object that is given up at once: the bucket is there, and can be read and written. At
-    /// Azure nothing is begun before it has content: it gets some, which nobody sees, and which Azure forgets after a week.
+    /// Whether the bucket is there, and can be read and written. A refusal is believed when it is told twice: it may be of what was
+    /// asked for again, because the answer was lost, and was done already.
     pub(super) async fn ready(&self) -> Result<(), SinkError> {
-        let tried = async {
-            if let Some(first) = self.store.list(self.below()?.as_ref()).next().await {
-                first.map_err(|error| self.failed(&error))?;
-            }
-            let path = self.path(TRIAL)?;
-            let begun = self.parts.create_multipart(&path).await.map_err(|error| self.failed(&error))?;
-            if self.failing.scheme() == Scheme::Az {
-                let content = Bytes::from_static(b"trial").into();
-                self.parts.put_part(&path, &begun, 0, content).await.map_err(|error| self.failed(&error))?;
-            }
-            self.parts.abort_multipart(&path, &begun).await.map_err(|error| self.failed(&error))
+        let tried = match self.tried().await {
+            Err(SinkError::Refused { .. }) => self.tried().await,
+            other => other,
         };
-        tried.await.map_err(|error| self.failing.without_credentials(error))
+        tried.map_err(|error| self.failing.without_credentials(error))
+    }
+
+    /// Lists something, and begins an object that is given up at once. At Azure nothing is begun before it has content: it gets
+    /// some, which nobody sees, and which Azure forgets after a week.
+    async fn tried(&self) -> Result<(), SinkError> {
+        if let Some(first) = self.store.list(self.below()?.as_ref()).next().await {
+            first.map_err(|error| self.failed(&error))?;
+        }
+        let path = self.path(TRIAL)?;
+        let begun = self.parts.create_multipart(&path).await.map_err(|error| self.failed(&error))?;
+        if self.failing.scheme() == Scheme::Az {
+            let content = Bytes::from_static(b"trial").into();
+            self.parts.put_part(&path, &begun, 0, content).await.map_err(|error| self.failed(&error))?;
+        }
+        Begun::earlier(self, path, &begun).abort().await
     }
 
     /// Puts a document of nightreel's own in the place of what has its name.

@@ -102,7 +102,11 @@ impl Video<'_> {
         let sha256 = begun.fill(&whole.file, whole.bytes).await?;
         self.must_be_the_same(&sha256)?;
         let put = if self.there(key).await? == There::Nothing {
-            begun.complete().await?;
+            if let Err(why) = begun.complete().await
+                && self.there(key).await? != There::Same
+            {
+                return Err(why);
+            }
             Put::Done
         } else {
             begun.abort().await?;

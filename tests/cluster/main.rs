@@ -12,11 +12,11 @@
 #[path = "../objects/bucket.rs"]
 mod bucket;
 mod hosts;
+#[cfg(feature = "object-store")]
+mod night;
 mod nights;
 mod secrets;
 mod server;
-#[cfg(feature = "object-store")]
-mod stored;
 #[expect(dead_code, reason = "the other tests need more of it")]
 #[path = "../e2e/support.rs"]
 mod support;

@@ -1,15 +1,10 @@
-//! Nights of several processes.
+//! Nights of several processes, each with one thing that goes wrong; `night` has all of it at once.
 
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::server::Server;
 use crate::support::{World, interrupt, signal};
-
-/// One night has so many rows; more with `NIGHTREEL_CLUSTER_ROWS`.
-fn rows() -> usize {
-    std::env::var("NIGHTREEL_CLUSTER_ROWS").map_or(400, |rows| rows.parse().unwrap())
-}
 
 /// The database is away for so long where that is tested; longer with `NIGHTREEL_CLUSTER_OUTAGE`, in seconds.
 fn outage() -> Duration {
@@ -76,53 +71,6 @@ pub(crate) fn ends_well(mut run: Child) {
         assert!(begun.elapsed() < Duration::from_secs(90), "a run does not end");
         std::thread::sleep(Duration::from_millis(50));
     }
-}
-
-#[test]
-fn four_processes_killed_at_random_and_a_database_that_crashes_twice_pay_once() {
-    let rows = rows();
-    let cluster = Cluster::new(&[]);
-    let manifest = cluster.world.manifest("wedding.csv", rows);
-    let args = cluster.run(&[manifest.to_str().unwrap(), "--in-flight", "24", "--rate", "100/s", "--no-report"]);
-    let mut dice = fastrand::Rng::with_seed(5);
-    let mut runs: Vec<Option<Child>> = (0..4).map(|_| Some(cluster.spawn(&args))).collect();
-    let (mut kills, mut crashes) = (0, 0);
-    let begun = Instant::now();
-    while runs.iter().any(Option::is_some) {
-        assert!(begun.elapsed() < Duration::from_secs(120 + rows as u64 / 5), "the night does not end");
-        std::thread::sleep(Duration::from_millis(dice.u64(300..900)));
-        let done = cluster.count_or_none("state = 6").unwrap_or(0);
-        if crashes < 2 && done >= rows * (crashes + 1) / 3 {
-            crashes += 1;
-            cluster.server.crash();
-            std::thread::sleep(Duration::from_millis(dice.u64(500..2000)));
-            cluster.server.up();
-        }
-        let which = dice.usize(0..4);
-        if let Some(run) = &mut runs[which]
-            && done < rows
-            && kills < 12 + rows / 100
-        {
-            run.kill().unwrap();
-            run.wait().unwrap();
-            kills += 1;
-            runs[which] = Some(cluster.spawn(&args));
-        }
-        for run in &mut runs {
-            let Some(status) = run.as_mut().and_then(|run| run.try_wait().unwrap()) else { continue };
-            assert_eq!(status.code(), Some(0));
-            *run = None;
-        }
-    }
-    assert!(kills >= 8 && crashes == 2, "{kills} kills, {crashes} crashes");
-    cluster.world.paid_once(rows);
-    cluster.nothing_is_held();
-    let stats = cluster.world.stats();
-    assert!(stats["peak_parallel"].as_u64().unwrap() <= 24, "{stats}");
-    assert!(stats["peak_per_second"].as_u64().unwrap() <= 100, "{stats}");
-    let sent = cluster.server.sql("night", "SELECT count(*) FROM nightreel.jobs WHERE submissions <> 1 OR state <> 6");
-    assert_eq!(sent, "0\n", "a row was sent twice, or is not done");
-    eprintln!("{rows} rows, {kills} kills, {crashes} crashes: {:?}; {stats}", begun.elapsed());
 }
 
 #[test]
@@ -236,12 +184,4 @@ fn roles_are_split_and_a_worker_waits_for_more() {
     assert_eq!(cluster.world.status()["ready"], 3);
     cluster.world.run(&["--stages", "collect", "--no-report"]).exits(0);
     assert_eq!(cluster.world.status()["done"], 3);
-}
-
-impl Cluster {
-    /// The same while the database may be away.
-    fn count_or_none(&self, which: &str) -> Option<usize> {
-        let told = self.server.sql_or_none("night", &format!("SELECT count(*) FROM nightreel.jobs WHERE {which}"))?;
-        told.trim().parse().ok()
-    }
 }

@@ -38,6 +38,11 @@ fn nothing_half_is_there(bucket: &Bucket) {
     }
 }
 
+/// The most intents in any second, by the clocks of those who recorded them.
+const MOST_BEGUN: &str = "SELECT max(n) FROM (
+    SELECT count(*) OVER (ORDER BY at RANGE BETWEEN CURRENT ROW AND 999 FOLLOWING) AS n
+    FROM nightreel.events WHERE name = 'submit_started') counted";
+
 /// What went wrong.
 #[derive(Debug, Default)]
 struct Wrongs {
@@ -114,12 +119,14 @@ fn a_night_of_kills_crashes_and_failing_requests_pays_once_and_loses_nothing() {
         server.sql("night", &told).trim().to_owned()
     };
     let (doubted, absent) = (rows_with("doubted"), rows_with("looked_absent"));
+    let begun_in_a_second = server.sql("night", MOST_BEGUN).trim().to_owned();
     eprintln!(
-        "{rows} rows, {wrongs:?}, {failed} requests failed, {took:?}; {doubted} in doubt, {absent} not found; {stats}"
+        "{rows} rows, {wrongs:?}, {failed} requests failed, {took:?}; {doubted} in doubt, {absent} not found; at most \
+        {begun_in_a_second} intents in a second; {stats}"
     );
     let most = |name: &str| usize::try_from(stats[name].as_u64().unwrap()).unwrap();
     assert!(most("peak_parallel") <= AT_ONCE && most("peak_per_minute") <= 60 * A_SECOND, "{stats}");
-    // Requests leave in time; on a busy machine one may arrive late, and close to the next.
+    // On a busy machine a request may leave, or arrive, a little after its place, and close to the next.
     assert!(most("peak_per_second") <= A_SECOND + 1, "{stats}");
     // Nobody holds anything, each row is done, and nothing was sent a second time but what the remote was asked for and did
     // not know.

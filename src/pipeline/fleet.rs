@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::{AccountName, Job, JobEvent, State, TaskId};
 use crate::ledger::RecordError;
 use crate::pace::Clock;
-use crate::store::{Fleet, Group, Left, Room, StoreError};
+use crate::store::{Fleet, Group, Left, Reserved, Room, StoreError};
 
 use super::Notice;
 use super::lane::Lane;
@@ -30,11 +30,41 @@ const LATE: Duration = Duration::from_millis(20);
 /// How much slower than allowed the common pace is, in hundredths: what is late by as much as may be is made up for in any
 /// second.
 const MARGIN_PERCENT: u32 = 3;
+/// How much faster one clock may go than another: a second in so many.
+const DRIFT: i32 = 10_000;
 /// How long before its place in the pace a request's intent is recorded.
 pub(super) const LEAD: Duration = Duration::from_millis(30);
 /// How often, and after what wait, a task is brought to the ledger whose row others took for one in doubt meanwhile.
 const BRINGS: u32 = 40;
 const BRING_AGAIN: Duration = Duration::from_millis(500);
+
+/// How far our clock is ahead of that of whoever keeps the pace, as far as answers tell: between these two, at that
+/// instant.
+#[derive(Debug, Default)]
+struct Apart(Option<((SignedDuration, SignedDuration), Timestamp)>);
+
+impl Apart {
+    /// What a place that was asked for and told of at these instants of ours is by our clock.
+    fn ours(&mut self, reserved: Reserved, asked: Timestamp, answered: Timestamp) -> Timestamp {
+        let told = (asked.duration_since(reserved.now), answered.duration_since(reserved.now));
+        let known = self.0.map_or(told, |((least, most), at)| {
+            let drift = answered.duration_since(at).abs() / DRIFT;
+            (told.0.max(least - drift), told.1.min(most + drift))
+        });
+        // One of the clocks was put forward or back: what was known is of no use.
+        let known = if known.0 > known.1 { told } else { known };
+        self.0 = Some((known, answered));
+        let apart = known.0 + (known.1 - known.0) / 2;
+        reserved.first.checked_add(apart).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// Places that were reserved, and not used yet.
+#[derive(Debug, Default)]
+struct Ahead {
+    places: VecDeque<Timestamp>,
+    apart: Apart,
+}
 
 /// An account's places in the pace that all processes keep together.
 #[derive(Debug)]
@@ -42,7 +72,7 @@ pub(super) struct Places {
     account: AccountName,
     interval: Duration,
     clock: Clock,
-    ahead: tokio::sync::Mutex<VecDeque<Timestamp>>,
+    ahead: tokio::sync::Mutex<Ahead>,
     /// How many requests wait for one.
     wanted: AtomicU32,
 }
@@ -76,16 +106,20 @@ impl Places {
 
     async fn first_of(&self, fleet: &dyn Fleet, more: u32) -> Result<Timestamp, StoreError> {
         let mut ahead = self.ahead.lock().await;
+        let mut least = 1;
         loop {
-            while let Some(place) = ahead.pop_front() {
+            while let Some(place) = ahead.places.pop_front() {
                 if !self.has_passed(place) {
                     return Ok(place);
                 }
             }
-            let wanted = self.wanted.load(Ordering::Relaxed).saturating_add(more).clamp(1, self.together());
-            let wait = fleet.reserve(self.account.clone(), self.interval, wanted).await?;
-            let first = self.clock.now().checked_add(wait).unwrap_or(Timestamp::MAX);
-            ahead.extend((0..wanted).map(|n| first.checked_add(self.interval * n).unwrap_or(Timestamp::MAX)));
+            let wanted = self.wanted.load(Ordering::Relaxed).saturating_add(more).clamp(1, self.together()).max(least);
+            let asked = self.clock.now();
+            let reserved = fleet.reserve(self.account.clone(), self.interval, wanted).await?;
+            let first = ahead.apart.ours(reserved, asked, self.clock.now());
+            ahead.places.extend((0..wanted).map(|n| first.checked_add(self.interval * n).unwrap_or(Timestamp::MAX)));
+            // Where all of them have passed before they are told of, more reach further.
+            least = wanted.saturating_mul(2);
         }
     }
 
@@ -201,5 +235,113 @@ impl Shared {
             self.look_again();
         }
         Ok(in_hand)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use futures::future::BoxFuture;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::domain::JobId;
+    use crate::store::{Claim, Wanted, Weighed, Weight};
+
+    /// Keeps a pace, on a clock that is an hour behind, and is asked over a line of which nobody knows how long it takes.
+    #[derive(Debug)]
+    struct Far {
+        clock: Clock,
+        next: std::sync::Mutex<Timestamp>,
+        random: std::sync::Mutex<fastrand::Rng>,
+        slow: Duration,
+    }
+
+    impl Far {
+        fn line(&self) -> Duration {
+            self.slow.mul_f64(self.random.lock().unwrap().f64())
+        }
+    }
+
+    impl Fleet for Far {
+        fn claim(&self, _: Wanted, _: Room, _: Timestamp, _: usize) -> BoxFuture<'_, Result<Claim, StoreError>> {
+            unimplemented!()
+        }
+
+        fn afford(&self, _: JobId, _: Weighed) -> BoxFuture<'_, Result<Weight, StoreError>> {
+            unimplemented!()
+        }
+
+        fn reserve(&self, _: AccountName, each: Duration, n: u32) -> BoxFuture<'_, Result<Reserved, StoreError>> {
+            async move {
+                self.clock.sleep(self.line()).await;
+                let reserved = {
+                    let now = self.clock.now() - Duration::from_secs(3600);
+                    let mut next = self.next.lock().unwrap();
+                    let first = now.max(*next);
+                    *next = first + each * n;
+                    Reserved { first, now }
+                };
+                self.clock.sleep(self.line()).await;
+                Ok(reserved)
+            }
+            .boxed()
+        }
+
+        fn claimed(&self, _: Vec<AccountName>) -> BoxFuture<'_, Result<Vec<Group>, StoreError>> {
+            unimplemented!()
+        }
+
+        fn is_ours(&self) -> bool {
+            true
+        }
+
+        fn news(&self) -> watch::Receiver<u64> {
+            unimplemented!()
+        }
+    }
+
+    /// What leaves, by four processes, over lines that take up to `slow`.
+    async fn leaves(allowed: u32, slow: Duration) -> Vec<Timestamp> {
+        let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
+        let (next, random) = (Timestamp::MIN, fastrand::Rng::with_seed(3));
+        let far = Arc::new(Far { clock: clock.clone(), next: next.into(), random: random.into(), slow });
+        let interval = Duration::from_secs(1) / allowed;
+        let left: Arc<std::sync::Mutex<Vec<Timestamp>>> = Arc::default();
+        let processes = (0..4).map(|seed| {
+            let (far, left, clock) = (Arc::clone(&far), Arc::clone(&left), clock.clone());
+            let places = Places {
+                account: AccountName::new("main").unwrap(),
+                interval: interval + interval * MARGIN_PERCENT / 100,
+                clock: clock.clone(),
+                ahead: tokio::sync::Mutex::default(),
+                wanted: AtomicU32::new(0),
+            };
+            tokio::spawn(async move {
+                let mut random = fastrand::Rng::with_seed(seed);
+                for _ in 0..300 {
+                    clock.sleep(Duration::from_millis(random.u64(0..40))).await;
+                    let place = places.next(&*far, 2).await.unwrap();
+                    places.wait(&*far, place).await.unwrap();
+                    left.lock().unwrap().push(clock.now());
+                }
+            })
+        });
+        for process in processes.collect::<Vec<_>>() {
+            process.await.unwrap();
+        }
+        Arc::into_inner(left).unwrap().into_inner().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_second_sees_more_than_its_rate_though_places_are_told_of_late() {
+        for (allowed, slow) in [(16, 1), (16, 60), (100, 1), (100, 60)] {
+            let left = leaves(allowed, Duration::from_millis(slow)).await;
+            assert_eq!(left.len(), 1200);
+            for (i, first) in left.iter().enumerate() {
+                let within = left[i..].iter().filter(|at| at.duration_since(*first).as_secs_f64() < 1.0).count();
+                assert!(within <= allowed as usize, "{within} in one second of {allowed}, lines of {slow} ms");
+            }
+        }
     }
 }

@@ -56,6 +56,16 @@ pub enum Weight {
     TooDear,
 }
 
+/// Places in a pace, by the clock of whoever keeps it: that is not ours, and what is late in telling of a place does not make the
+/// place later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reserved {
+    /// When the first request may leave.
+    pub first: Timestamp,
+    /// What time it was when that was told.
+    pub now: Timestamp,
+}
+
 /// The part of a store that only processes which share it need. All of it holds whoever dies: what a process had reserved comes
 /// back with its jobs.
 pub trait Fleet: fmt::Debug + Send + Sync {
@@ -72,14 +82,13 @@ pub trait Fleet: fmt::Debug + Send + Sync {
     /// Weighs the price of a job that was claimed, and reserves it where it can be afforded.
     fn afford(&self, job: JobId, weighed: Weighed) -> BoxFuture<'_, Result<Weight, StoreError>>;
 
-    /// Reserves the next `requests` places in an account's pace, one each `interval`. Gives how long from now the first is; one
-    /// that is not used is lost.
+    /// Reserves the next `requests` places in an account's pace, one each `interval`. One that is not used is lost.
     fn reserve(
         &self,
         account: AccountName,
         interval: Duration,
         requests: u32,
-    ) -> BoxFuture<'_, Result<Duration, StoreError>>;
+    ) -> BoxFuture<'_, Result<Reserved, StoreError>>;
 
     /// The jobs of these accounts that are claimed and not sent yet, anywhere, by batch, scene and account (as the sender).
     fn claimed(&self, accounts: Vec<AccountName>) -> BoxFuture<'_, Result<Vec<Group>, StoreError>>;

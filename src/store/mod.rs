@@ -31,7 +31,7 @@ use crate::domain::{
 
 pub use change::{Change, Standing};
 pub use ended::{Ended, Pruned};
-pub use fleet::{Claim, Fleet, Room, Weighed, Weight};
+pub use fleet::{Claim, Fleet, Reserved, Room, Weighed, Weight};
 pub use pages::Pages;
 pub use place::{beside, is_shared, without_password};
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::domain::{AccountName, JobId};
-use crate::store::{Claim, Fleet, Group, Room, StoreError, Wanted, Weighed, Weight};
+use crate::store::{Claim, Fleet, Group, Reserved, Room, StoreError, Wanted, Weighed, Weight};
 
 use super::{PostgresStore, rows, sql};
 
@@ -55,15 +55,19 @@ impl Fleet for PostgresStore {
         account: AccountName,
         interval: Duration,
         requests: u32,
-    ) -> BoxFuture<'_, Result<Duration, StoreError>> {
+    ) -> BoxFuture<'_, Result<Reserved, StoreError>> {
         async move {
             self.work()?;
             let requests = i32::try_from(requests).unwrap_or(i32::MAX);
             let told =
                 self.link()?.rows(sql::RESERVE, &[&account.as_str(), &interval.as_secs_f64(), &requests]).await?;
-            let micros = told.first().map(|row| rows::count(row, 0)).transpose()?;
             let missing = || StoreError::Damaged(format!("account {account} is missing"));
-            micros.map(Duration::from_micros).ok_or_else(missing)
+            let row = told.first().ok_or_else(missing)?;
+            let instant = |at| -> Result<Timestamp, StoreError> {
+                let beyond = |why: jiff::Error| StoreError::Damaged(format!("the pace of account {account}: {why}"));
+                Timestamp::from_microsecond(rows::get(row, at)?).map_err(beyond)
+            };
+            Ok(Reserved { first: instant(0)?, now: instant(1)? })
         }
         .boxed()
     }

@@ -68,12 +68,12 @@ pub(super) const TAKE_PLANNED: &str = "
     FROM take_planned($1, $2, $3, $4::text::json, $5, $6, $7, $8) t";
 pub(super) const TAKE_DUE: &str = "SELECT (t.job).*, t.next_at FROM take_due($1, $2, $3, $4, $5) t";
 pub(super) const AFFORD: &str = "SELECT afford($1, $2, $3, $4, $5, $6)";
-/// The cell of the generic cell rate algorithm: when the first of some requests may leave, in microseconds from now.
+/// The cell of the generic cell rate algorithm: when the first of some requests may leave, and what time it is, in microseconds.
 pub(super) const RESERVE: &str = "
     UPDATE paces SET next_send_at = greatest(next_send_at, clock_timestamp()) + $2::float8 * interval '1 second' * $3::int
     WHERE account = $1
-    RETURNING (extract(epoch FROM next_send_at - $2::float8 * interval '1 second' * $3::int - clock_timestamp())
-        * 1000000)::bigint";
+    RETURNING (extract(epoch FROM next_send_at - $2::float8 * interval '1 second' * $3::int) * 1000000)::bigint,
+        (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 /// Planned jobs that are taken, by the account whose slot they have.
 pub(super) const CLAIMED: &str = "
     SELECT batch, scene, claimed_for, 2::smallint, count(*), sum(submissions)::bigint FROM jobs

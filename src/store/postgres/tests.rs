@@ -157,9 +157,11 @@ async fn a_budget_and_a_pace_are_kept_together() {
     for _ in 0..3 {
         places.extend(join_all(stores.iter().map(|store| store.reserve(account(), second, 2))).await);
     }
-    let mut places: Vec<u128> = places.into_iter().map(|wait| (wait.unwrap().as_millis() + 1000) / 2000).collect();
+    let mut places: Vec<i64> = places.into_iter().map(|place| place.unwrap().first.as_microsecond()).collect();
     places.sort_unstable();
-    assert_eq!(places, (0..9).collect::<Vec<_>>(), "each two seconds after the one before");
+    let begun = places[0];
+    let places: Vec<i64> = places.into_iter().map(|place| place - begun).collect();
+    assert_eq!(places, (0..9).map(|n| n * 2_000_000).collect::<Vec<_>>(), "each two seconds after the one before");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -128,12 +128,13 @@ fn a_night_of_kills_crashes_and_failing_requests_pays_once_and_loses_nothing() {
     assert!(most("peak_parallel") <= AT_ONCE && most("peak_per_minute") <= 60 * A_SECOND, "{stats}");
     // On a busy machine a request may leave, or arrive, a little after its place, and close to the next.
     assert!(most("peak_per_second") <= A_SECOND + 1, "{stats}");
+    assert_eq!(most("charged"), rows, "{stats}");
     // Nobody holds anything, each row is done, and nothing was sent a second time but what the remote was asked for and did
-    // not know.
+    // not know, or refuses the second time.
     assert_eq!(count("owner IS NOT NULL OR claimed_for IS NOT NULL OR reserved <> 0 OR state <> 6"), Some(0));
     let unasked = "SELECT count(*) FROM nightreel.jobs j WHERE
         (SELECT count(*) FROM nightreel.events e WHERE e.job = j.id AND e.name = 'submit_started') > 1
-        AND NOT EXISTS (SELECT 1 FROM nightreel.events e WHERE e.job = j.id AND e.name IN ('looked_absent', 'put_off'))";
+        AND NOT EXISTS (SELECT 1 FROM nightreel.events e WHERE e.job = j.id AND e.name IN ('looked_absent', 'resend_allowed', 'put_off'))";
     assert_eq!(server.sql("night", unasked), "0\n");
     // Once more, with a store that does not fail: nothing is left to do but the documents.
     let last = bucket.run(&[&[manifest.to_str().unwrap()], limits.as_slice()].concat());

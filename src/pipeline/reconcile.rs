@@ -15,6 +15,7 @@ use crate::domain::{Attempt, ClientRef, Doubt, Job, JobEvent, State, StateCode, 
 use crate::gateway::{Asked, Listed, Observed};
 use crate::ledger::RecordError;
 use crate::pace::Backoff;
+use crate::store::{Filter, Pages};
 
 use super::lane::{Lane, whole};
 use super::run::recover;
@@ -23,6 +24,8 @@ use super::{InDoubt, Notice};
 
 /// Rows that are looked for at the same time.
 const AT_ONCE: usize = 8;
+/// Held rows that are looked through at a time.
+const HELD_AT_ONCE: usize = 256;
 /// Waits between two looks for the same row, while the quiet period lasts.
 const LOOKS: Backoff = Backoff { first: Duration::from_secs(2), most: Duration::from_secs(30) };
 /// A task that is not older than this is still known to whoever made it (Kling: 30 days, documented).
@@ -139,29 +142,19 @@ fn next_kept(shared: &Shared, lane: &Lane) -> Timestamp {
 
 /// At the start of a run: rows that an earlier one gave to a person a moment ago may be using their slots still.
 pub(super) async fn keep_slots(shared: &Shared, lane: &Lane) -> Result<(), RecordError> {
-    const AT_ONCE: usize = 256;
-    let can = lane.gateway().capabilities();
-    if can.find || shared.fleet().is_some() {
+    if lane.gateway().capabilities().find || shared.fleet().is_some() {
         return Ok(());
     }
-    let store = shared.parts.ledger.store();
-    let mut looked_at = Vec::new();
-    loop {
-        let held = store.take_due(StateCode::Held, lane.name().clone(), shared.now(), AT_ONCE).await?.jobs;
-        if held.is_empty() {
-            break;
-        }
+    let filter = Filter { batch: None, states: vec![StateCode::Held], named: None };
+    let mut pages = Pages::of(shared.parts.ledger.store(), filter, HELD_AT_ONCE);
+    while let Some(held) = pages.next().await? {
         for job in held {
-            if let Some(attempt) = &job.attempt
+            if let Some(attempt) = job.attempt.filter(|attempt| attempt.account == *lane.name())
                 && shared.now() < lane.surely_ended_at(attempt.started_at)
             {
                 lane.keep_slot(job.id, attempt.started_at);
             }
-            looked_at.push(job.id);
         }
-    }
-    for job in looked_at {
-        store.release(job);
     }
     Ok(())
 }

@@ -59,7 +59,6 @@ impl Ahead {
             Some(Some(chunk)) => chunk.await.map(Some).map_err(|_| SurveyError::Broken),
             Some(None) => {
                 self.ended = true;
-                self.chunks.close();
                 Ok(None)
             }
             None => Err(SurveyError::Broken),

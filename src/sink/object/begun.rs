@@ -89,15 +89,17 @@ impl Begun {
             Way::Over => Ok(()),
         };
         match completed {
-            Ok(()) => self.way = Way::Over,
+            Ok(()) => {
+                self.way = Way::Over;
+                Ok(())
+            }
             // The bucket was there when it was begun.
             Err(Error::NotFound { .. }) => {
                 let (place, words) = (self.bucket.place().to_owned(), "what was put in parts is gone".to_owned());
-                return Err(SinkError::Unreachable { place, words });
+                Err(SinkError::Unreachable { place, words })
             }
-            Err(error) => return Err(self.bucket.failed(&error)),
+            Err(error) => Err(self.bucket.failed(&error)),
         }
-        Ok(())
     }
 
     /// Gives it up, and waits for that.

@@ -50,19 +50,17 @@ pub(super) const PAID_ELSEWHERE: &str = "
     SELECT batches.name, jobs.content FROM jobs JOIN batches ON batches.id = jobs.batch
     WHERE jobs.content_hash = ?1 AND jobs.submissions > 0";
 
-pub(super) const ADMIT: &str = "
-    INSERT INTO jobs (batch, key, label, content, effect, output, columns, state, detail, due_at, output_hash,
-        content_hash, wanted_account, sender, scene)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11, ?12, ?12, ?13)
-    ON CONFLICT (batch, key) DO NOTHING";
 /// Rows that are admitted by one statement, where there is nothing that they could be in conflict with.
 pub(super) const ROWS_AT_ONCE: usize = 32;
 /// What one of them brings, after batch, detail and instant, which they share.
 pub(super) const OF_A_ROW: usize = 10;
-pub(super) static ADMIT_MANY: LazyLock<String> = LazyLock::new(|| admit_new(ROWS_AT_ONCE));
-pub(super) static ADMIT_NEW: LazyLock<String> = LazyLock::new(|| admit_new(1));
+pub(super) static ADMIT_MANY: LazyLock<String> = LazyLock::new(|| inserting(ROWS_AT_ONCE));
+pub(super) static ADMIT_NEW: LazyLock<String> = LazyLock::new(|| inserting(1));
+/// One row, which is left as it is where the batch has it.
+pub(super) static ADMIT: LazyLock<String> =
+    LazyLock::new(|| format!("{} ON CONFLICT (batch, key) DO NOTHING", inserting(1)));
 
-fn admit_new(rows: usize) -> String {
+fn inserting(rows: usize) -> String {
     let row = |number: usize| {
         let own: Vec<String> = (0..OF_A_ROW).map(|at| format!("?{}", 4 + number * OF_A_ROW + at)).collect();
         let sender = &own[OF_A_ROW - 2];

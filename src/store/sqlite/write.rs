@@ -51,51 +51,28 @@ impl Row {
     }
 }
 
-pub(super) fn admit<'a>(
-    engine: &mut Engine,
-    batch: BatchId,
-    rows: &'a [Row],
-    at: Timestamp,
-) -> Result<u64, StoreError> {
+pub(super) fn admit(engine: &mut Engine, batch: BatchId, rows: &[Row], at: Timestamp) -> Result<u64, StoreError> {
     writable(engine)?;
     let detail = json(&State::Planned { due_at: at, resend: false, with: None })?;
     let mut added = 0;
     let mut groups: BTreeMap<(&str, Option<&AccountName>), i64> = BTreeMap::new();
-    let mut count = |job: &'a NewJob| *groups.entry((&job.effect.scene, job.account.as_ref())).or_default() += 1;
-    if matches!(engine.bulk, Bulk::On(Keys::Sorted)) {
-        let (many, few) = rows.as_chunks::<{ sql::ROWS_AT_ONCE }>();
-        let parts = [(&*sql::ADMIT_MANY, many.as_flattened(), sql::ROWS_AT_ONCE), (&*sql::ADMIT_NEW, few, 1)];
-        for (statement, rows, at_once) in parts {
-            let mut statement = engine.conn.prepare_cached(statement).map_err(failed)?;
-            for rows in rows.chunks_exact(at_once) {
-                add(&mut statement, (batch, &detail, at), rows).map_err(failed)?;
-            }
-        }
-        added = rows.len() as u64;
-        for row in rows {
-            count(&row.job);
-        }
+    let ((many, few), one) = if matches!(engine.bulk, Bulk::On(Keys::Sorted)) {
+        (rows.as_chunks::<{ sql::ROWS_AT_ONCE }>(), &sql::ADMIT_NEW)
     } else {
-        let mut statement = engine.conn.prepare_cached(sql::ADMIT).map_err(failed)?;
-        for Row { job, effect, output_hash } in rows {
-            let values = params![
-                batch.0,
-                job.key.as_bytes(),
-                job.label,
-                job.content.as_bytes(),
-                effect,
-                job.output.as_str(),
-                job.columns,
-                detail,
-                millis(at),
-                output_hash,
-                look_up(&job.content),
-                job.account.as_ref().map(AccountName::as_str),
-                job.effect.scene,
-            ];
-            if statement.execute(values).map_err(failed)? > 0 {
-                added += 1;
-                count(job);
+        ((&[][..], rows), &sql::ADMIT)
+    };
+    for (statement, rows, at_once) in [(&sql::ADMIT_MANY, many.as_flattened(), sql::ROWS_AT_ONCE), (one, few, 1)] {
+        if rows.is_empty() {
+            continue;
+        }
+        let mut statement = engine.conn.prepare_cached(statement).map_err(failed)?;
+        for rows in rows.chunks_exact(at_once) {
+            // One that the batch has already is left as it is.
+            if add(&mut statement, (batch, &detail, at), rows).map_err(failed)? > 0 {
+                added += rows.len() as u64;
+                for Row { job, .. } in rows {
+                    *groups.entry((&job.effect.scene, job.account.as_ref())).or_default() += 1;
+                }
             }
         }
     }
@@ -105,12 +82,12 @@ pub(super) fn admit<'a>(
     Ok(added)
 }
 
-/// Adds rows that are in conflict with nothing, by a statement for as many.
+/// Adds rows by a statement for as many; how many were added.
 fn add(
     statement: &mut Statement<'_>,
     (batch, detail, at): (BatchId, &str, Timestamp),
     rows: &[Row],
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<usize> {
     let shared = params![batch.0, detail, millis(at)];
     for (value, number) in shared.iter().zip(1..) {
         statement.raw_bind_parameter(number, value)?;
@@ -132,7 +109,7 @@ fn add(
             statement.raw_bind_parameter(number, value)?;
         }
     }
-    statement.raw_execute().map(drop)
+    statement.raw_execute()
 }
 
 pub(super) fn withdraw(engine: &mut Engine, batch: BatchId, jobs: &[JobId]) -> Result<u64, StoreError> {
